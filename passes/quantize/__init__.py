@@ -1,0 +1,1 @@
+"""Numerics of quantisation: ranges, rounding, codes."""

@@ -1,0 +1,1 @@
+"""autosplitc.runtime."""
