@@ -1,0 +1,5 @@
+"""Models by name: an embedded example, trained models out of packages, and the onnx package's topologies with seeded weights."""
+
+from .registry import ZooModel, names, resolve
+
+__all__ = ["ZooModel", "names", "resolve"]
