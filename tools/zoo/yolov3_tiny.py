@@ -48,7 +48,7 @@ def convert(weights: bytes, description: bytes, properties: Mapping[str, str]) -
     reader = WeightReader(weights)
     record = NodeRecorder()
     values: list[_Value] = []
-    previous = _Value("input", network.integer("channels", 3), size)
+    given = previous = _Value("input", network.integer("channels", 3), size)
     heads: list[_Value] = []
     for index, layer in enumerate(layers):
         previous = _add_layer(record, reader, layer, index, previous, values)
@@ -61,7 +61,7 @@ def convert(weights: bytes, description: bytes, properties: Mapping[str, str]) -
     for head, name in zip(heads, outputs, strict=True):
         record.node("Identity", name, (head.name,))
     decoding = {"anchors": json.dumps(layers[-1].integers("anchors")), "masks": json.dumps(HEAD_MASKS)}
-    return record.model("yolov3_tiny", {"input": ("N", 3, size, size)}, outputs, {**properties, **decoding})
+    return record.model("yolov3_tiny", {given.name: ("N", given.channels, size, size)}, outputs, {**properties, **decoding})
 
 
 def _add_layer(record: NodeRecorder, reader: WeightReader, layer: Section, index: int, x: _Value, earlier: list[_Value]) -> _Value:

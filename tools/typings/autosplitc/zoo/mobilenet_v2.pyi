@@ -1,0 +1,1 @@
+from tools.zoo.mobilenet_v2 import *
