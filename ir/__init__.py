@@ -12,11 +12,20 @@ from .diagnostics import (
     Diagnostic,
     did_you_mean,
 )
+from .dumps import read_dump, write_dump
+from .edit import fresh_name, map_ops, prune_consts, redirect, remove_dead, replace_ops, toposort
 from .graph import ABSENT, UNKNOWN_TYPE, Const, Graph, Op, Value
 from .location import NOWHERE, Loc
 from .module import Fact, Module
+from .onnx_export import export_onnx, write_onnx
+from .onnx_import import import_model, import_onnx
+from .onnx_shapes import unknown_input_dims
+from .onnx_spell import Speller, Spelling, activation_nodes, pre_activation, verbatim_node
 from .op_table import ACTIVATIONS, OpRow, at_batch_one, op_macs, op_row
 from .packing import pack_bits, packed_bytes, unpack_bits
+from .parser import parse_module
+from .printer import print_graph, print_module
+from .text_blobs import BlobStore, blobs_of, verify_blobs, write_blobs
 from .types import ArrayRef, Attrs, AttrScalar, AttrValue, Dim, DType, EmptyList, Shape, TensorType, code_dtype
 
 __all__ = [
@@ -35,6 +44,7 @@ __all__ = [
     "AttrValue",
     "Attrs",
     "BlobRef",
+    "BlobStore",
     "CompileError",
     "Const",
     "DType",
@@ -48,20 +58,45 @@ __all__ = [
     "Op",
     "OpRow",
     "Shape",
+    "Speller",
+    "Spelling",
     "TensorType",
     "Value",
+    "activation_nodes",
     "at_batch_one",
     "blob_from_array",
     "blob_from_bytes",
     "blob_from_file",
+    "blobs_of",
     "code_dtype",
     "did_you_mean",
     "dtype_of",
+    "export_onnx",
+    "fresh_name",
+    "import_model",
+    "import_onnx",
+    "map_ops",
     "numpy_dtype",
     "op_macs",
     "op_row",
     "pack_bits",
     "packed_bytes",
+    "parse_module",
+    "pre_activation",
+    "print_graph",
+    "print_module",
+    "prune_consts",
+    "read_dump",
+    "redirect",
+    "remove_dead",
+    "replace_ops",
     "storage_bytes",
+    "toposort",
+    "unknown_input_dims",
     "unpack_bits",
+    "verbatim_node",
+    "verify_blobs",
+    "write_blobs",
+    "write_dump",
+    "write_onnx",
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from .types import Attrs, TensorType
@@ -16,9 +17,28 @@ same: the result has the codes, scale and bits of the first input. float: comput
 """
 
 
+AttrKind: TypeAlias = Literal["int", "float", "str", "ints", "floats", "strs"]
+"""What an attribute of a typed op holds."""
+
+
+def _attrs(**kinds: str) -> Mapping[str, AttrKind]:
+    """Return attribute kinds from `int="axis keepdims", ints="pads"`."""
+    found: dict[str, AttrKind] = {}
+    for kind in _ATTR_KINDS:
+        found.update((name, kind) for name in kinds.get(kind, "").split())
+    return found
+
+
+_ATTR_KINDS: tuple[AttrKind, ...] = ("int", "float", "str", "ints", "floats", "strs")
+
+
 @dataclass(frozen=True, slots=True)
 class OpRow:
-    """One kind of op. Inputs, their order and attribute names are those of the ONNX op `op_type`."""
+    """One kind of op. Inputs, their order and attribute names are those of the ONNX op `op_type`.
+
+    `attrs` names the attributes that an op of the kind may have; a node with another one stays `onnx.<OpType>`. `results` is the least and
+    the largest number of results.
+    """
 
     kind: str
     op_type: str
@@ -26,57 +46,69 @@ class OpRow:
     max_inputs: int
     quant: QuantClass
     reshape_like: bool = False
+    attrs: Mapping[str, AttrKind] = field(default_factory=dict[str, AttrKind])
+    results: tuple[int, int] = (1, 1)
 
+
+_WINDOW = {"ints": "dilations kernel_shape pads strides", "str": "auto_pad"}
+_TRANSPOSED = {"ints": "dilations kernel_shape output_padding output_shape pads strides", "str": "auto_pad"}
+_RNN = {"floats": "activation_alpha activation_beta", "strs": "activations", "float": "clip", "str": "direction"}
+_RESIZE = {
+    "str": "coordinate_transformation_mode keep_aspect_ratio_policy mode nearest_mode",
+    "int": "antialias exclude_outside",
+    "ints": "axes",
+    "float": "cubic_coeff_a extrapolation_value",
+}
 
 _ROWS = (
-    OpRow("conv", "Conv", 2, 3, "mac"),
-    OpRow("conv_transpose", "ConvTranspose", 2, 3, "mac"),
-    OpRow("gemm", "Gemm", 2, 3, "mac"),
+    OpRow("conv", "Conv", 2, 3, "mac", attrs=_attrs(**_WINDOW, int="group")),
+    OpRow("conv_transpose", "ConvTranspose", 2, 3, "mac", attrs=_attrs(**_TRANSPOSED, int="group")),
+    OpRow("gemm", "Gemm", 2, 3, "mac", attrs=_attrs(float="alpha beta", int="transA transB")),
     OpRow("matmul", "MatMul", 2, 2, "mac"),
-    OpRow("batch_norm", "BatchNormalization", 5, 5, "float"),
+    OpRow("batch_norm", "BatchNormalization", 5, 5, "float", attrs=_attrs(float="epsilon momentum", int="training_mode")),
     OpRow("add", "Add", 2, 2, "requantize"),
     OpRow("sub", "Sub", 2, 2, "requantize"),
     OpRow("mul", "Mul", 2, 2, "requantize"),
     OpRow("div", "Div", 2, 2, "requantize"),
     OpRow("relu", "Relu", 1, 1, "requantize"),
     OpRow("clip", "Clip", 1, 3, "requantize"),
-    OpRow("leaky_relu", "LeakyRelu", 1, 1, "requantize"),
+    OpRow("leaky_relu", "LeakyRelu", 1, 1, "requantize", attrs=_attrs(float="alpha")),
     OpRow("prelu", "PRelu", 2, 2, "requantize"),
     OpRow("hard_swish", "HardSwish", 1, 1, "requantize"),
-    OpRow("hard_sigmoid", "HardSigmoid", 1, 1, "requantize"),
+    OpRow("hard_sigmoid", "HardSigmoid", 1, 1, "requantize", attrs=_attrs(float="alpha beta")),
     OpRow("sigmoid", "Sigmoid", 1, 1, "requantize"),
     OpRow("tanh", "Tanh", 1, 1, "requantize"),
     OpRow("silu", "Swish", 1, 1, "requantize"),
-    OpRow("max_pool", "MaxPool", 1, 1, "same"),
-    OpRow("average_pool", "AveragePool", 1, 1, "requantize"),
+    OpRow("max_pool", "MaxPool", 1, 1, "same", attrs=_attrs(**_WINDOW, int="ceil_mode storage_order")),
+    OpRow("average_pool", "AveragePool", 1, 1, "requantize", attrs=_attrs(**_WINDOW, int="ceil_mode count_include_pad")),
     OpRow("global_average_pool", "GlobalAveragePool", 1, 1, "requantize"),
     OpRow("global_max_pool", "GlobalMaxPool", 1, 1, "same"),
-    OpRow("reduce_mean", "ReduceMean", 1, 2, "requantize"),
-    OpRow("concat", "Concat", 1, 2**31, "requantize"),
-    OpRow("resize", "Resize", 1, 4, "requantize"),
-    OpRow("pad", "Pad", 2, 4, "requantize"),
-    OpRow("reshape", "Reshape", 2, 2, "same", reshape_like=True),
-    OpRow("flatten", "Flatten", 1, 1, "same", reshape_like=True),
+    OpRow("reduce_mean", "ReduceMean", 1, 2, "requantize", attrs=_attrs(int="keepdims noop_with_empty_axes")),
+    OpRow("concat", "Concat", 1, 2**31, "requantize", attrs=_attrs(int="axis")),
+    OpRow("resize", "Resize", 1, 4, "requantize", attrs=_attrs(**_RESIZE)),
+    OpRow("pad", "Pad", 2, 4, "requantize", attrs=_attrs(str="mode")),
+    OpRow("reshape", "Reshape", 2, 2, "same", reshape_like=True, attrs=_attrs(int="allowzero")),
+    OpRow("flatten", "Flatten", 1, 1, "same", reshape_like=True, attrs=_attrs(int="axis")),
     OpRow("squeeze", "Squeeze", 1, 2, "same", reshape_like=True),
     OpRow("unsqueeze", "Unsqueeze", 2, 2, "same", reshape_like=True),
     OpRow("identity", "Identity", 1, 1, "same", reshape_like=True),
-    OpRow("dropout", "Dropout", 1, 3, "same", reshape_like=True),
-    OpRow("transpose", "Transpose", 1, 1, "same"),
+    OpRow("dropout", "Dropout", 1, 3, "same", reshape_like=True, attrs=_attrs(int="seed")),
+    OpRow("transpose", "Transpose", 1, 1, "same", attrs=_attrs(ints="perm")),
     OpRow("slice", "Slice", 3, 5, "same"),
-    OpRow("split", "Split", 1, 2, "same"),
-    OpRow("softmax", "Softmax", 1, 1, "float"),
-    OpRow("lrn", "LRN", 1, 1, "float"),
-    OpRow("lstm", "LSTM", 3, 8, "float"),
-    OpRow("gru", "GRU", 3, 6, "float"),
-    OpRow("gather", "Gather", 2, 2, "float"),
-    OpRow("cast", "Cast", 1, 1, "float"),
-    OpRow("shape", "Shape", 1, 1, "float"),
-    OpRow("quantize_linear", "QuantizeLinear", 2, 3, "float"),
-    OpRow("dequantize_linear", "DequantizeLinear", 2, 3, "float"),
-    OpRow("quantize", "", 1, 2, "float"),
-    OpRow("dequantize", "", 1, 2, "float"),
+    OpRow("split", "Split", 1, 2, "same", attrs=_attrs(int="axis num_outputs"), results=(1, 2**31)),
+    OpRow("softmax", "Softmax", 1, 1, "float", attrs=_attrs(int="axis")),
+    OpRow("lrn", "LRN", 1, 1, "float", attrs=_attrs(float="alpha beta bias", int="size")),
+    OpRow("lstm", "LSTM", 3, 8, "float", attrs=_attrs(**_RNN, int="hidden_size input_forget layout"), results=(1, 3)),
+    OpRow("gru", "GRU", 3, 6, "float", attrs=_attrs(**_RNN, int="hidden_size layout linear_before_reset"), results=(1, 2)),
+    OpRow("gather", "Gather", 2, 2, "float", attrs=_attrs(int="axis")),
+    OpRow("cast", "Cast", 1, 1, "float", attrs=_attrs(int="saturate to", str="round_mode")),
+    OpRow("shape", "Shape", 1, 1, "float", attrs=_attrs(int="end start")),
+    OpRow("quantize_linear", "QuantizeLinear", 2, 3, "float", attrs=_attrs(int="axis block_size output_dtype precision saturate")),
+    OpRow("dequantize_linear", "DequantizeLinear", 2, 3, "float", attrs=_attrs(int="axis block_size output_dtype")),
+    OpRow("quantize", "", 1, 2, "float", attrs=_attrs(float="scale", int="zero_point bits axis")),
+    OpRow("dequantize", "", 1, 2, "float", attrs=_attrs(float="scale", int="zero_point axis")),
     OpRow("pack", "", 1, 2**31, "float"),
-    OpRow("unpack", "", 1, 1, "float"),
+    OpRow("unpack", "", 1, 1, "float", attrs=_attrs(int="offset bits", str="dtype", ints="shape")),
 )
 """`quantize` ... `unpack` are ours: they stand in `edge`, `cloud` and `whole`, and code generation spells them in standard ops."""
 
