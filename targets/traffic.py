@@ -1,0 +1,127 @@
+"""Off-chip traffic of an op on a systolic array with three buffers, as bytes per operand at every bit-width.
+
+An operand of E elements at b bits takes E x b / 8 bytes (float tensors: b is 1..8, or the target's float bits; others keep their own
+width) and crosses once, times what its product's dataflow asks for when a buffer is too small. With folds of R and C (SCALE-Sim's), H
+= ceil(M/R), V = ceil(N/C), and W(x) "x does not fit its buffer":
+
+    os, ws  filters are walked in groups of whole column folds, as many as the weight buffer holds at 8 bits (at least one), and all
+            pixels pass for each group, in tiles that the input and output buffers hold:
+            groups     = ceil(V / max(1, floor(weight buffer / (K x min(N, C)))))
+            input      x groups   if W(input)
+            weights    x 1 (ws);  x H if W(one column fold of weights) (os)
+            output     x 1 (os: sums stay in the array)
+            ws: a column fold that the weight buffer cannot hold at 8 bits is done in Q = ceil(K x min(N, C) / weight buffer) parts, and
+            its sums, M x min(N, C) at accumulator width, go out and come back Q - 1 times unless the output buffer holds them
+    is      the same with pixels and filters, input and weights exchanged: groups of pixels, weights x groups if W(weights)
+
+Groups and parts are sized at 8 bits, the width of the array's units, so that what an operand moves depends on its own bits alone. An
+operand that several runs share (LSTM state weights) crosses again for each run if W(it). A strided 1x1 convolution reads no more than
+M x K. Ops without products move every input and result once; slice and gather read no more than they give; reshape-like ops move nothing.
+Elements of unknown number count 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosplitc.ir import TensorType
+
+from .gemm import Dataflow, Operand, Product
+from .target import BIT_ROWS, ROWS, OpView
+from .vector import moves_nothing
+
+Row = NDArray[np.float64]
+"""Bytes at every bit-width, shape [ROWS]."""
+
+_FLOAT_LIKE = frozenset({"f64", "f32", "f16", "bf16"})
+
+
+@dataclass(frozen=True, slots=True)
+class Buffers:
+    """Bytes of the three on-chip buffers, and bits of a partial sum."""
+
+    input_bytes: int
+    weight_bytes: int
+    output_bytes: int
+    accumulator_bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Reuse:
+    """How one run uses an operand: it reads `read` elements, `passes` times unless `held` of them fit the buffer."""
+
+    read: int
+    held: int
+    passes: int
+
+
+def row_bytes(type_: TensorType, float_bits: int) -> Row:
+    """Return bytes of one element at every bit-width, fractions included; shape [ROWS]. Strings and unknown types take none."""
+    if type_.dtype in _FLOAT_LIKE:
+        return np.array((*BIT_ROWS, float_bits), np.float64) / 8
+    return np.full(ROWS, type_.dtype.bits / 8)
+
+
+def plain_traffic(op: OpView, float_bits: int) -> tuple[Row, ...]:
+    """Return bytes for every input and then every result, each moved once."""
+    types = (*op.inputs, *op.results)
+    if moves_nothing(op.kind):
+        return tuple(np.zeros(ROWS) for _ in types)
+    most = sum(t.elements or 0 for t in op.results) if op.kind in ("slice", "gather") else None
+    return tuple(row_bytes(t, float_bits) * _at_most(t.elements or 0, most) for t in types)
+
+
+def product_traffic(
+    op: OpView, parts: tuple[Product, ...], dataflow: Dataflow, rows: int, cols: int, buffers: Buffers, float_bits: int
+) -> tuple[Row, ...]:
+    """Return bytes for every input and then every result of an op that consists of `parts`."""
+    moved = [row_bytes(t, float_bits) * (t.elements or 0) for t in (*op.inputs, *op.results)]
+    for position in {o.position for p in parts for o in (p.first, p.second) if o is not None}:
+        moved[position] = np.zeros(ROWS)
+    for part in parts:
+        first, second, spilled_bytes = _plan(part, dataflow, rows, cols, buffers)
+        for operand, reuse, buffer_bytes in ((part.first, first, buffers.input_bytes), (part.second, second, buffers.weight_bytes)):
+            if operand is not None:
+                element = row_bytes(op.inputs[operand.position], float_bits)
+                moved[operand.position] += _operand(operand, part.runs, reuse, element, buffer_bytes)
+        moved[len(op.inputs)] += part.runs * spilled_bytes
+    return tuple(moved)
+
+
+def _plan(part: Product, dataflow: Dataflow, rows: int, cols: int, buffers: Buffers) -> tuple[_Reuse, _Reuse, float]:
+    """Return how the first and the second operand are used again, and the bytes of sums that go out and come back in one run."""
+    first_read = 0 if part.first is None else min(part.first.elements, part.m * part.k)
+    second_read = part.second.elements
+    if dataflow == "is":
+        groups, _, parts = _groups(part.m, part.k, cols, buffers.input_bytes)
+        first, second = _Reuse(first_read, 0, 1), _Reuse(second_read, second_read, groups)
+        kept_sums = part.n * min(part.m, cols)
+    else:
+        groups, fold, parts = _groups(part.n, part.k, cols, buffers.weight_bytes)
+        first = _Reuse(first_read, first_read, groups)
+        second = _Reuse(second_read, fold, -(-part.m // rows)) if dataflow == "os" else _Reuse(second_read, 0, 1)
+        kept_sums = part.m * min(part.n, cols)
+    sum_bytes = buffers.accumulator_bits / 8
+    fits = dataflow == "os" or kept_sums * sum_bytes <= buffers.output_bytes
+    return first, second, 0.0 if fits else 2 * (parts - 1) * part.m * part.n * sum_bytes
+
+
+def _groups(held: int, k: int, cols: int, buffer_bytes: int) -> tuple[int, int, int]:
+    """Return groups of column folds, elements of one fold, and the parts into which a fold has to be cut, at a byte an element."""
+    fold = k * min(held, cols)
+    folds, folds_a_group = -(-held // cols), max(1, buffer_bytes // max(fold, 1))
+    return -(-folds // folds_a_group), fold, -(-fold // buffer_bytes)
+
+
+def _operand(operand: Operand, runs: int, reuse: _Reuse, element_bytes: Row, buffer_bytes: int) -> Row:
+    """Bytes of one operand over all runs."""
+    again = np.where(reuse.read * element_bytes <= buffer_bytes, 1, runs // operand.slices)
+    passes = np.where(reuse.held * element_bytes <= buffer_bytes, 1, reuse.passes)
+    return operand.slices * reuse.read * element_bytes * again * passes
+
+
+def _at_most(elements: int, most: int | None) -> int:
+    return elements if most is None else min(elements, most)
