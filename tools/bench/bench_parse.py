@@ -133,7 +133,7 @@ def _facts(graph: Graph, plans: int, rng: random.Random) -> list[Fact]:
         Solutions(main, solutions),
         Choice(main, 1, "the fastest plan that meets every constraint"),
         WireLayout(main, "payload", 100352, (wire,), (OutputPlace(values[-1], "cloud", values[-1]),)),
-    ]  # fmt: skip
+    ]
 
 
 def _plan(rng: random.Random, weights: list[str], values: list[str], index: int, plans: int) -> Plan:
@@ -142,7 +142,7 @@ def _plan(rng: random.Random, weights: list[str], values: list[str], index: int,
     edge_weights = tuple(NamedBits(n, rng.choice((2, 4, 8))) for n in weights[: position // 2])
     edge_values = tuple(NamedBits(n, rng.choice((2, 4, 8))) for n in values[:position])
     return Plan("split", position, values[position], rng.random(), rng.random(), rng.random(), rng.randrange(10**6), 10**6, 10**6,
-                rng.random(), "optimal", 0.0, True, (), edge_weights, edge_values, edge_values[-1:])  # fmt: skip
+                rng.random(), "optimal", 0.0, True, (), edge_weights, edge_values, edge_values[-1:])
 
 
 if __name__ == "__main__":

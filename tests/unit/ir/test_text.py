@@ -240,7 +240,7 @@ def test_facts() -> None:
     assert found == module
     assert print_module(found) == print_module(module)
     lines = print_module(Module((), (FULL,))).splitlines()
-    head = 'fact sample-fact @main {scale = -0.0, side = "edge", type = "f32[N, 3]", names = ["null", "b c"], inner = ["i", 3], array = f64[3] '
+    head = 'fact sample-fact @main {scale = -0.0, side = "edge", type = "f32[N, 3]", names = ["null", "b c"], inner = ["i", 3], '
     assert lines[1].startswith(head)
     row = '  rows {"name": "a\\u2028b", "size": null, "ratio": Infinity, "ok": true, '
     assert lines[2] == f'{row}"inner": [], "pair": null, "table": null, "blob": null}}'

@@ -69,7 +69,7 @@ def diagnose(text: str) -> Diagnostic:
         (HEAD + 'fact table {total = 1} [\n  rows {"key": 1}\n]', "AS223", "3:3", "there is no table 'rows'", ""),
         (HEAD + "fact table {total = 1} [\n  items\n]", "AS220", "3:3", "unexpected 'items'", "a record line"),
     ],
-)  # fmt: skip
+)
 def test_mistakes(text: str, code: str, location: str, message: str, hint: str) -> None:
     found = diagnose(text)
     assert (found.code, found.location) == (code, f"x.air:{location}")
@@ -84,7 +84,7 @@ def test_the_line_and_a_caret_are_shown() -> None:
         "  --> x.air:3:14\n"
         "  note:   input %x : f33[1]\n"
         "  note:              ^"
-    )  # fmt: skip
+    )
 
 
 def test_of_a_long_line_the_part_around_the_caret_is_shown() -> None:
