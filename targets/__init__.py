@@ -1,18 +1,71 @@
 """Targets: what devices can do and what ops cost on them; the network between them."""
 
-from .network import Network
+from .checks import check_target, checked_cost
+from .gemm import Dataflow, Depthwise, Operand, Product, products
+from .network import PRESETS, Network, parse_network
+from .options import option_fields
+from .registry import load_target, target_names
+from .systolic import CycleModel, SystolicTarget
 from .target import BIT_ROWS, FLOAT_ROW, ROWS, OpCost, OpView, Residency, Target, constant_table, row_of, view
+from .traffic import plain_traffic, row_bytes
+from .units import (
+    BANDWIDTH,
+    FREQUENCY,
+    RATE,
+    SIZE,
+    TIME,
+    Quantity,
+    format_quantity,
+    parse_bandwidth_bytes_per_s,
+    parse_frequency_hz,
+    parse_quantity,
+    parse_rate_bps,
+    parse_size_bytes,
+    parse_time_s,
+)
+from .vector import moves_nothing, vector_elements
 
 __all__ = [
+    "BANDWIDTH",
     "BIT_ROWS",
     "FLOAT_ROW",
+    "FREQUENCY",
+    "PRESETS",
+    "RATE",
     "ROWS",
+    "SIZE",
+    "TIME",
+    "CycleModel",
+    "Dataflow",
+    "Depthwise",
     "Network",
     "OpCost",
     "OpView",
+    "Operand",
+    "Product",
+    "Quantity",
     "Residency",
+    "SystolicTarget",
     "Target",
+    "check_target",
+    "checked_cost",
     "constant_table",
+    "format_quantity",
+    "load_target",
+    "moves_nothing",
+    "option_fields",
+    "parse_bandwidth_bytes_per_s",
+    "parse_frequency_hz",
+    "parse_network",
+    "parse_quantity",
+    "parse_rate_bps",
+    "parse_size_bytes",
+    "parse_time_s",
+    "plain_traffic",
+    "products",
+    "row_bytes",
     "row_of",
+    "target_names",
+    "vector_elements",
     "view",
 ]

@@ -1,0 +1,133 @@
+"""estimate-cost: what every op costs on the edge at every bit-width, and on the cloud in float."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from autosplitc.ir import ArrayRef, CompileError, Diagnostic, DType, Graph, Module, Op, TensorType, blob_from_array
+from autosplitc.targets import FLOAT_ROW, ROWS, OpCost, OpView, Target, checked_cost, products, view
+
+from .base import Env, Pass
+from .facts import Costs, OpCosts, Ranges
+
+
+@dataclass(frozen=True)
+class EstimateCost(Pass):
+    """Ask both targets for the cost of every op of `main`.
+
+    A value whose size is known only at run time counts with the largest size seen in calibration (`Ranges.sizes`), or as nothing where
+    none was seen; such ops stay in the cloud, so only its figures rest on that.
+    """
+
+    name: ClassVar[str] = "estimate-cost"
+    summary: ClassVar[str] = "compute time and off-chip traffic of every op at every bit-width, on the edge and in the cloud"
+    gives = (Costs,)
+
+    def apply(self, module: Module, env: Env) -> Module:
+        """Return the module with `Costs`.
+
+        Raises CompileError: AS420 where a target gives no usable cost, AS421 for ops that the cloud target cannot run, AS422 where the
+        edge target's bandwidth or overlap differs from op to op.
+        """
+        return module.with_fact(estimate(module.main, env.edge, env.cloud, _seen_elements(module)))
+
+
+def estimate(graph: Graph, edge: Target, cloud: Target, seen_elements: Mapping[str, int]) -> Costs:
+    """Return the costs of a graph's ops. `seen_elements` holds the sizes of values that are not known from the graph."""
+    records: list[OpCosts] = []
+    edge_costs: list[OpCost | None] = []
+    problems: list[Diagnostic] = []
+    first_traffic = 0
+    for op in graph.ops:
+        seen = _seen_view(graph, op, seen_elements)
+        edge_cost = _cost(edge, seen, op, problems)
+        cloud_cost = _cost(cloud, seen, op, problems)
+        edge_costs.append(edge_cost)
+        if cloud_cost is None:
+            problems.append(_cannot_run(cloud, op))
+            continue
+        cloud_s, bound_by = _float_latency(cloud_cost)
+        operands = len(op.inputs) + len(op.results)
+        records.append(OpCosts(op.name, seen.macs, edge_cost is not None, cloud_s, bound_by, first_traffic, operands))
+        first_traffic += operands
+    if problems:
+        raise CompileError(problems)
+    bandwidth_bytes_per_s, overlap = _edge_memory(edge, graph, edge_costs)
+    compute_s = np.zeros((len(records), ROWS, ROWS))
+    traffic_bytes = np.zeros((first_traffic, ROWS))
+    for index, (record, cost) in enumerate(zip(records, edge_costs, strict=True)):
+        if cost is not None:
+            compute_s[index] = cost.compute_s
+            if record.operands:
+                traffic_bytes[record.first_traffic : record.first_traffic + record.operands] = cost.traffic_bytes
+    return Costs(graph.name, bandwidth_bytes_per_s, overlap, tuple(records), _table(compute_s), _table(traffic_bytes))
+
+
+def _seen_elements(module: Module) -> dict[str, int]:
+    ranges = module.get(Ranges)
+    return {} if ranges is None else {seen.value: seen.elements for seen in ranges.sizes}
+
+
+def _seen_view(graph: Graph, op: Op, seen_elements: Mapping[str, int]) -> OpView:
+    """Return what targets see of an op; a value of unknown size has one axis of as many elements as were seen."""
+    given = view(graph, op)
+    inputs = tuple(_seen_type(t, seen_elements.get(name)) for name, t in zip(op.inputs, given.inputs, strict=True))
+    results = tuple(_seen_type(t, seen_elements.get(name)) for name, t in zip(op.results, given.results, strict=True))
+    if inputs == given.inputs and results == given.results:
+        return given
+    seen = replace(given, inputs=inputs, results=results)
+    return replace(seen, macs=max(given.macs, sum(part.macs for part in products(seen))))
+
+
+def _seen_type(type_: TensorType, elements: int | None) -> TensorType:
+    if elements is None or type_.wraps or type_.elements is not None:
+        return type_
+    return TensorType(type_.dtype, (elements,))
+
+
+def _cost(target: Target, seen: OpView, op: Op, problems: list[Diagnostic]) -> OpCost | None:
+    """Return a cost; what is wrong with it goes to `problems`."""
+    try:
+        return checked_cost(target, seen, op.name)
+    except CompileError as error:
+        problems.extend(error.diagnostics)
+        return _NOTHING
+
+
+_NOTHING = OpCost(np.zeros((ROWS, ROWS)), (), 1.0, False)
+"""Stands for a cost that is wrong until all have been looked at."""
+
+
+def _cannot_run(cloud: Target, op: Op) -> Diagnostic:
+    message = f"cloud target {cloud.name!r} cannot run {op.kind}"
+    return Diagnostic("AS421", message, f'op "{op.name}" ({op.loc})', hint="--cloud tpu, or another target that runs every op of the model")
+
+
+def _float_latency(cost: OpCost) -> tuple[float, str]:
+    """Return the latency with everything in float, in seconds, and what it is bound by."""
+    rows = (FLOAT_ROW,) * len(cost.traffic_bytes)
+    latency_s = cost.latency_s(rows, (FLOAT_ROW, FLOAT_ROW))
+    moved_s = sum(float(row[FLOAT_ROW]) for row in cost.traffic_bytes) / cost.bandwidth_bytes_per_s
+    return latency_s, "traffic" if moved_s > float(cost.compute_s[FLOAT_ROW, FLOAT_ROW]) else "compute"
+
+
+def _edge_memory(edge: Target, graph: Graph, costs: list[OpCost | None]) -> tuple[float, bool]:
+    """Return the edge's bandwidth and overlap, which must be the same for every op; 1 byte/s stands where it runs no op at all."""
+    first: tuple[float, bool] | None = None
+    for op, cost in zip(graph.ops, costs, strict=True):
+        if cost is None:
+            continue
+        this = (cost.bandwidth_bytes_per_s, cost.overlap)
+        if first is not None and this != first:
+            message = f"target {edge.name!r} gives op-dependent bandwidth or overlap: {first} and {this}"
+            raise CompileError(Diagnostic("AS422", message, f'op "{op.name}"', hint="an edge target has one memory: use one of each"))
+        first = this
+    return first if first is not None else (1.0, False)
+
+
+def _table(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> ArrayRef:
+    return ArrayRef(TensorType(DType.F64, values.shape), blob_from_array(values))

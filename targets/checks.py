@@ -1,0 +1,118 @@
+"""What must hold of an object before it is used as a target, and of a cost before it is believed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosplitc.ir import CompileError, Diagnostic
+
+from .target import BIT_ROWS, ROWS, OpCost, OpView, Target
+
+
+def check_target(candidate: object, where: str) -> Target:
+    """Return the object as a Target.
+
+    Raises CompileError (AS413) with one diagnostic for each attribute that is missing or makes no sense; `where` says who made it.
+    """
+    problems: list[str] = []
+    for name, (wanted, holds) in _ATTRIBUTES.items():
+        try:
+            value = getattr(candidate, name)
+        except AttributeError:
+            problems.append(f"{name} is missing: {wanted}")
+            continue
+        if not holds(value):
+            problems.append(f"{name} is {value!r}, not {wanted}")
+    if problems or not isinstance(candidate, Target):
+        kind = type(candidate).__name__
+        found = problems or ["it does not satisfy autosplitc.targets.Target"]
+        hint = "see docs/new-target.md"
+        raise CompileError(Diagnostic("AS413", f"{kind} object is no valid target: {p}", where, hint=hint) for p in found)
+    return candidate
+
+
+_ASCENDING_BITS = tuple(bits for count in BIT_ROWS for bits in combinations(BIT_ROWS, count))
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_bits(value: object) -> bool:
+    return isinstance(value, tuple) and value in _ASCENDING_BITS
+
+
+_ATTRIBUTES: dict[str, tuple[str, Callable[[object], bool]]] = {
+    "name": ("a text that is not empty", lambda v: isinstance(v, str) and bool(v)),
+    "source": ("a text", lambda v: isinstance(v, str)),
+    "weight_bits": ("a tuple of bit-widths from 1 to 8, ascending", _is_bits),
+    "act_bits": ("a tuple of bit-widths from 1 to 8, ascending", _is_bits),
+    "float_bits": ("16, 32 or 64", lambda v: v in (16, 32, 64)),
+    "ram_bytes": ("a whole number above zero", _is_count),
+    "storage_bytes": ("a whole number above zero, or None", lambda v: v is None or _is_count(v)),
+    "resident": ('"packed" or "int8"', lambda v: v in ("packed", "int8")),
+    "max_opset": ("a whole number above zero", _is_count),
+    "cost": ("a method", callable),
+}
+
+
+def checked_cost(target: Target, op: OpView, name: str) -> OpCost | None:
+    """Return what the target says that op `name` costs.
+
+    Raises CompileError (AS420) where it raises, or returns something that is no OpCost of the right shapes with finite values that are not
+    negative.
+    """
+    try:
+        cost = _call(target, op)
+    except Exception as error:
+        note = f"{type(error).__name__}: {error}"
+        raise CompileError(_bad_cost(target, op, name, "its cost method raised an exception", note)) from error
+    if cost is None:
+        return None
+    if not isinstance(cost, OpCost):
+        raise CompileError(_bad_cost(target, op, name, f"its cost method returned a {type(cost).__name__}, not an OpCost or None"))
+    problem = _problem(cost, len(op.inputs) + len(op.results))
+    if problem:
+        raise CompileError(_bad_cost(target, op, name, problem))
+    return cost
+
+
+def _call(target: Target, op: OpView) -> object:
+    """Whatever the method returns: a plug-in may not keep to its annotations."""
+    return target.cost(op)
+
+
+def _problem(cost: OpCost, operands: int) -> str:
+    """Return what is wrong with a cost, "" if nothing is."""
+    if np.shape(cost.compute_s) != (ROWS, ROWS):
+        return f"compute_s has shape {np.shape(cost.compute_s)}, not {(ROWS, ROWS)}"
+    if not _is_amount(cost.compute_s):
+        return f"compute_s holds {_worst(cost.compute_s)}"
+    if len(cost.traffic_bytes) != operands:
+        return f"traffic_bytes has {len(cost.traffic_bytes)} arrays for {operands} inputs and results"
+    if any(np.shape(row) != (ROWS,) for row in cost.traffic_bytes):
+        return f"an array of traffic_bytes is not of shape {(ROWS,)}"
+    if operands and not _is_amount(np.stack(cost.traffic_bytes)):
+        return f"traffic_bytes holds {_worst(np.stack(cost.traffic_bytes))}"
+    if not (math.isfinite(cost.bandwidth_bytes_per_s) and cost.bandwidth_bytes_per_s > 0):
+        return f"bandwidth_bytes_per_s is {cost.bandwidth_bytes_per_s}"
+    return ""
+
+
+def _is_amount(values: NDArray[np.float64]) -> bool:
+    """Whether all are finite and not negative (NaN fails both comparisons)."""
+    return bool(((values >= 0) & (values < np.inf)).all())
+
+
+def _worst(values: NDArray[np.float64]) -> float:
+    return float(values[~((values >= 0) & (values < np.inf))].flat[0])
+
+
+def _bad_cost(target: Target, op: OpView, name: str, problem: str, *notes: str) -> Diagnostic:
+    message = f"target {target.name!r} gives no usable cost for {op.kind}: {problem}"
+    return Diagnostic("AS420", message, f'op "{name}"', notes, "the target has to be mended: see docs/new-target.md")

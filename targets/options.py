@@ -1,0 +1,122 @@
+"""Options of a target: `eyeriss:rows=16,clock=250MHz`.
+
+Every field of a target that is a dataclass is an option, except its name and source. The option is called like the field, with `-` for
+`_` and without the unit at the end, which stands in the value instead:
+
+| field ends in | value |
+| --- | --- |
+| `_bytes` | size: `8MB`, `64KiB` |
+| `_bytes_per_s` | bandwidth: `2GB/s` |
+| `_hz` | frequency: `250MHz` |
+| `_bps` | rate: `3mbps` |
+| `_s` | time: `5us` |
+
+Others take a whole number (`rows=16`), a number, a word out of those allowed (`dataflow=os`), `true` or `false` (`overlap=true`), or
+several whole numbers or words with `/` between them (`weight-bits=4/8`). A field that may be None takes `none` too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import types
+from collections.abc import Mapping
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from autosplitc.ir import EXIT_USAGE, CompileError, Diagnostic, did_you_mean
+
+from .checks import check_target
+from .target import Target
+from .units import BANDWIDTH, FREQUENCY, RATE, SIZE, TIME, Quantity, parse_quantity
+
+_SUFFIXES: dict[str, Quantity] = {"_bytes_per_s": BANDWIDTH, "_bytes": SIZE, "_hz": FREQUENCY, "_bps": RATE, "_s": TIME}
+_NOT_OPTIONS = ("name", "source")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,20}(\.[0-9]{1,20})?")
+
+
+def option_fields(target: Target) -> Mapping[str, str]:
+    """Return the field behind each option; none where the target is not a dataclass."""
+    if not dataclasses.is_dataclass(target):
+        return {}
+    return {_option_name(f.name): f.name for f in dataclasses.fields(target) if f.init and f.name not in _NOT_OPTIONS}
+
+
+def with_options(target: Target, text: str, spelled: str) -> Target:
+    """Return the target with the options of `text`, named `spelled`.
+
+    Raises CompileError (AS414, exit 2) for an unknown option, a value of the wrong form, or values that the target refuses.
+    """
+    if not dataclasses.is_dataclass(target):
+        raise _error(f"target {target.name!r} takes no options", spelled, target.name)
+    known = option_fields(target)
+    changes: dict[str, Any] = {}
+    for setting in text.split(","):
+        option, equals, value = (part.strip() for part in setting.partition("="))
+        field = known.get(option.replace("_", "-"))
+        if field is None:
+            raise _error(f"target {target.name!r} has no option {option!r}", spelled, did_you_mean(option, known))
+        if not equals or not value:
+            raise _error(f"option {option!r} needs a value", spelled, f"{option}=VALUE")
+        if field in changes:
+            raise _error(f"option {option!r} is given twice", spelled, "give it once")
+        changes[field] = _value(value, field, option, _hints(target).get(field), spelled)
+    if any(f.name == "name" for f in dataclasses.fields(target)):
+        changes["name"] = spelled
+    try:
+        changed: object = dataclasses.replace(target, **changes)
+        return check_target(changed, f"target {spelled!r}")
+    except ValueError as error:
+        raise _error(f"target {target.name!r} refuses these options: {error}", spelled, "") from error
+
+
+def _option_name(field: str) -> str:
+    suffix = next((s for s in _SUFFIXES if field.endswith(s)), "")
+    return field.removesuffix(suffix).replace("_", "-")
+
+
+def _hints(target: Target) -> Mapping[str, Any]:
+    """Return the fields' types; none where they name what only a type checker sees."""
+    try:
+        return get_type_hints(type(target))
+    except NameError:
+        return {}
+
+
+def _value(text: str, field: str, option: str, hint: Any, spelled: str) -> Any:
+    """Return the value of an option as its field's unit and type want it."""
+    kinds = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    if type(None) in kinds and text == "none":
+        return None
+    kind = next((k for k in kinds if k is not type(None)), None)
+    quantity = next((q for suffix, q in _SUFFIXES.items() if field.endswith(suffix)), None)
+    if quantity is not None:
+        try:
+            exact = parse_quantity(text, quantity, what=option)
+        except CompileError as error:
+            raise error.at(f"target {spelled!r}") from None
+        return int(exact) if quantity is SIZE else float(exact)
+    if get_origin(kind) is tuple:
+        return tuple(_scalar(part.strip(), get_args(kind)[0], option, spelled) for part in text.split("/"))
+    return _scalar(text, kind, option, spelled)
+
+
+def _scalar(text: str, kind: Any, option: str, spelled: str) -> Any:
+    if get_origin(kind) is Literal:
+        words = [str(word) for word in get_args(kind)]
+        if text not in words:
+            raise _error(f"option {option!r} cannot be {text!r}", spelled, did_you_mean(text, words))
+        return text
+    if kind is bool:
+        if text not in ("true", "false"):
+            raise _error(f"option {option!r} cannot be {text!r}", spelled, f"{option}=true or {option}=false")
+        return text == "true"
+    if kind is str:
+        return text
+    number = _NUMBER.fullmatch(text)
+    if number is None or (kind is int and number.group(1)):
+        raise _error(f"option {option!r} cannot be {text!r}", spelled, f"{option}=16")
+    return int(text) if kind is int or not number.group(1) else float(text)
+
+
+def _error(message: str, spelled: str, hint: str) -> CompileError:
+    return CompileError(Diagnostic("AS414", message, f"target {spelled!r}", hint=hint), exit_code=EXIT_USAGE)
