@@ -13,30 +13,33 @@ from .diagnostics import (
     did_you_mean,
 )
 from .dumps import read_dump, write_dump
-from .edit import fresh_name, map_ops, prune_consts, redirect, remove_dead, replace_ops, toposort
+from .edit import all_names, free_names, fresh_name, map_ops, prune_consts, redirect, remove_dead, replace_ops, sub_graphs, toposort
 from .graph import ABSENT, UNKNOWN_TYPE, Const, Graph, Op, Value
 from .location import NOWHERE, Loc
 from .module import Fact, Module
 from .onnx_export import export_onnx, write_onnx
 from .onnx_import import import_model, import_onnx
 from .onnx_shapes import unknown_input_dims
-from .onnx_spell import Speller, Spelling, activation_nodes, pre_activation, verbatim_node
-from .op_table import ACTIVATIONS, OpRow, at_batch_one, op_macs, op_row
+from .onnx_spell import ConstSpeller, Speller, Spelling, activation_nodes, pre_activation, verbatim_node
+from .op_table import ACT_PARAMETERS, ACTIVATIONS, FUSABLE, OpRow, at_batch_one, op_macs, op_row
 from .packing import pack_bits, packed_bytes, unpack_bits
 from .parser import parse_module
 from .printer import print_graph, print_module
 from .text_blobs import BlobStore, blobs_of, verify_blobs, write_blobs
 from .types import ArrayRef, Attrs, AttrScalar, AttrValue, Dim, DType, EmptyList, Shape, TensorType, code_dtype
+from .verify import verify
 
 __all__ = [
     "ABSENT",
     "ACTIVATIONS",
+    "ACT_PARAMETERS",
     "EXIT_BAD_INPUT",
     "EXIT_INFEASIBLE",
     "EXIT_INTERNAL",
     "EXIT_INTERRUPTED",
     "EXIT_USAGE",
     "EXIT_VERIFICATION",
+    "FUSABLE",
     "NOWHERE",
     "UNKNOWN_TYPE",
     "ArrayRef",
@@ -47,6 +50,7 @@ __all__ = [
     "BlobStore",
     "CompileError",
     "Const",
+    "ConstSpeller",
     "DType",
     "Diagnostic",
     "Dim",
@@ -63,6 +67,7 @@ __all__ = [
     "TensorType",
     "Value",
     "activation_nodes",
+    "all_names",
     "at_batch_one",
     "blob_from_array",
     "blob_from_bytes",
@@ -72,6 +77,7 @@ __all__ = [
     "did_you_mean",
     "dtype_of",
     "export_onnx",
+    "free_names",
     "fresh_name",
     "import_model",
     "import_onnx",
@@ -91,10 +97,12 @@ __all__ = [
     "remove_dead",
     "replace_ops",
     "storage_bytes",
+    "sub_graphs",
     "toposort",
     "unknown_input_dims",
     "unpack_bits",
     "verbatim_node",
+    "verify",
     "verify_blobs",
     "write_blobs",
     "write_dump",

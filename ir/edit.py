@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from .graph import Const, Graph, Op
-from .types import AttrValue
+from .types import Attrs, AttrValue
 
 
 def fresh_name(taken: Iterable[str], hint: str) -> str:
@@ -104,6 +104,24 @@ def map_ops(graph: Graph, change: Callable[[Op], Op]) -> Graph:
     return replace(graph, ops=tuple(change(op) for op in graph.ops))
 
 
+def sub_graphs(op: Op) -> Iterator[Graph]:
+    """The sub-graphs among an op's attributes."""
+    for value in op.attrs.values():
+        if isinstance(value, Graph):
+            yield value
+        elif isinstance(value, tuple):
+            yield from (v for v in value if isinstance(v, Graph))
+
+
+def all_names(graph: Graph) -> set[str]:
+    """Names of every value that a graph and its sub-graphs make."""
+    names = set(graph.types)
+    for op in graph.ops:
+        for inner in sub_graphs(op):
+            names |= all_names(inner)
+    return names
+
+
 def free_names(graph: Graph) -> tuple[str, ...]:
     """Names that a sub-graph reads from outside, in order of their first reading."""
     found: dict[str, None] = {}
@@ -115,11 +133,7 @@ def free_names(graph: Graph) -> tuple[str, ...]:
 
 def renamed_inside(value: AttrValue, names: Mapping[str, str]) -> AttrValue:
     """Return an attribute with values that its sub-graphs read from outside renamed; other attributes come back as they are."""
-    if isinstance(value, Graph):
-        return rename_free(value, names)
-    if isinstance(value, tuple):
-        return tuple(rename_free(v, names) if isinstance(v, Graph) else v for v in value)
-    return value
+    return _in_graphs(value, lambda inner: rename_free(inner, names))
 
 
 def rename_free(graph: Graph, names: Mapping[str, str]) -> Graph:
@@ -127,20 +141,47 @@ def rename_free(graph: Graph, names: Mapping[str, str]) -> Graph:
     free = {name: names[name] for name in free_names(graph) if name in names}
     if not free:
         return graph
-    taken = {*graph.types, *free.values(), *free_names(graph)}
-    changed = dict(free)
-    for clash in sorted(set(free.values()) & set(graph.types)):
-        changed[clash] = fresh_name(taken, f"{clash}.inner")
-        taken.add(changed[clash])
+    clear = rename_made(graph, set(free.values()) - set(free_names(graph)))
+    return _rename(clear, free)
+
+
+def rename_made(graph: Graph, taken: Collection[str]) -> Graph:
+    """Give values that a sub-graph, or a sub-graph of it, makes other names where theirs are in `taken`."""
+    avoid = {*taken, *all_names(graph), *free_names(graph)}
+    changed: dict[str, str] = {}
+    for name in graph.types:
+        if name in taken:
+            changed[name] = fresh_name(avoid, f"{name}.inner")
+            avoid.add(changed[name])
+
+    def inside(op: Op) -> Op:
+        attrs = {key: _in_graphs(value, lambda inner: rename_made(inner, taken)) for key, value in op.attrs.items()}
+        return replace(op, attrs=Attrs.of(attrs))
+
+    ops = tuple(inside(op) if any(True for _ in sub_graphs(op)) else op for op in graph.ops)
+    return _rename(replace(graph, ops=ops), changed)
+
+
+def _in_graphs(value: AttrValue, change: Callable[[Graph], Graph]) -> AttrValue:
+    if isinstance(value, Graph):
+        return change(value)
+    if isinstance(value, tuple):
+        return tuple(change(v) if isinstance(v, Graph) else v for v in value)
+    return value
+
+
+def _rename(graph: Graph, names: Mapping[str, str]) -> Graph:
+    """Rename values wherever the graph itself makes or reads them; its sub-graphs go on using the names that they capture by."""
+    if not names:
+        return graph
 
     def new(name: str) -> str:
-        return changed.get(name, name)
+        return names.get(name, name)
 
-    ops = tuple(replace(op, results=tuple(map(new, op.results)), inputs=tuple(map(new, op.inputs))) for op in graph.ops)
     return replace(
         graph,
         inputs=tuple(replace(v, name=new(v.name)) for v in graph.inputs),
         consts=tuple(replace(c, name=new(c.name)) for c in graph.consts),
-        ops=ops,
+        ops=tuple(replace(op, results=tuple(map(new, op.results)), inputs=tuple(map(new, op.inputs))) for op in graph.ops),
         outputs=tuple(map(new, graph.outputs)),
     )

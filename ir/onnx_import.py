@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .blob import BlobRef, blob_from_array, blob_from_bytes
+from .edit import rename_made
 from .graph import ABSENT, UNKNOWN_TYPE, Const, Graph, Op, Value
 from .location import Loc
 from .onnx_load import LoadedModel, load_model, loaded_from_proto
 from .onnx_prepare import captured, node_name, prepare, reads, subgraphs
 from .onnx_shapes import Inferred, fix_inputs, graph_types, infer
 from .onnx_types import array_ref, attr_value, encode_strings, sparse_value
-from .op_table import KIND_BY_OP_TYPE, ROW_BY_KIND, AttrKind
-from .types import ArrayRef, Attrs, AttrValue, DType, EmptyList, TensorType
+from .op_table import KIND_BY_OP_TYPE, ROW_BY_KIND, attr_holds
+from .types import ArrayRef, Attrs, AttrValue, DType, TensorType
 
 if TYPE_CHECKING:
     from onnx import AttributeProto, GraphProto, ModelProto, NodeProto
@@ -124,7 +125,7 @@ class _Builder:
         inner = iter([g for attribute in node_two.attribute for g in _graphs(attribute)])
 
         def sub_graph(proto: GraphProto) -> Graph:
-            return self.graph(proto.name, proto, next(inner), types)
+            return rename_made(self.graph(proto.name, proto, next(inner), types), types)
 
         attrs = {a.name: attr_value(a, self.blobs, where, sub_graph) for a in node.attribute}
         names: dict[str, None] = {}
@@ -167,26 +168,11 @@ def _kind(
     if node.domain or kind is None:
         return verbatim, results
     row = ROW_BY_KIND[kind]
-    fits = row.min_inputs <= len(node.input) <= row.max_inputs and all(_is(attrs[a], row.attrs.get(a)) for a in attrs)
+    fits = row.min_inputs <= len(node.input) <= row.max_inputs and all(a in row.attrs and attr_holds(attrs[a], row.attrs[a]) for a in attrs)
     extra = any(name in used for name in results[row.results[1] :])
     if not fits or extra or (row.min_inputs > 0 and node.input[0] == ABSENT) or _trains(node, attrs, consts):
         return verbatim, results
     return kind, results[: row.results[1]]
-
-
-def _is(value: AttrValue, kind: AttrKind | None) -> bool:
-    match kind:
-        case "int":
-            return isinstance(value, int)
-        case "float":
-            return isinstance(value, float)
-        case "str":
-            return isinstance(value, str)
-        case "ints" | "floats" | "strs":
-            wanted = {"ints": int, "floats": float, "strs": str}[kind]
-            return isinstance(value, EmptyList) or (isinstance(value, tuple) and all(isinstance(v, wanted) for v in value))
-        case None:
-            return False
 
 
 def _trains(node: NodeProto, attrs: Mapping[str, AttrValue], consts: Mapping[str, Const]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from .types import Attrs, TensorType
+from .types import Attrs, AttrValue, EmptyList, TensorType
 
 QuantClass: TypeAlias = Literal["mac", "requantize", "same", "float"]
 """How quantisation passes through an op.
@@ -120,6 +120,30 @@ ACTIVATIONS = ("relu", "clip", "leaky_relu", "hard_swish", "hard_sigmoid", "sigm
 
 Parameters stand beside it: `act_low`, `act_high` (clip), `act_alpha` (leaky_relu, hard_sigmoid), `act_beta` (hard_sigmoid).
 """
+
+ACT_PARAMETERS: Mapping[str, tuple[str, ...]] = {
+    "clip": ("act_high", "act_low"),
+    "leaky_relu": ("act_alpha",),
+    "hard_sigmoid": ("act_alpha", "act_beta"),
+}
+"""Parameters that an activation may have."""
+
+FUSABLE = frozenset({"conv", "conv_transpose", "gemm", "matmul", "add", "batch_norm", "mul"})
+"""Kinds that may have attribute `act`."""
+
+
+def attr_holds(value: AttrValue, kind: AttrKind) -> bool:
+    """Whether an attribute's value is of a kind."""
+    match kind:
+        case "int":
+            return isinstance(value, int)
+        case "float":
+            return isinstance(value, float)
+        case "str":
+            return isinstance(value, str)
+        case "ints" | "floats" | "strs":
+            wanted = {"ints": int, "floats": float, "strs": str}[kind]
+            return isinstance(value, EmptyList) or (isinstance(value, tuple) and all(isinstance(v, wanted) for v in value))
 
 
 def op_row(kind: str) -> OpRow:
