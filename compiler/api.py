@@ -1,0 +1,105 @@
+"""The Python API: one function. The command line calls the same driver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from autosplitc.targets import parse_size_bytes
+
+from .driver import compile_model
+from .hooks import Watch
+from .options import Options
+from .request import Model
+from .result import Result
+
+
+def compile(
+    model: Model,
+    edge: str = "eyeriss",
+    cloud: str = "tpu",
+    network: str = "3mbps",
+    *,
+    output: str | Path | None = None,
+    force: bool = False,
+    calib: str | Path | None = None,
+    evaluation: str | Path | None = None,
+    input_shapes: Mapping[str, Iterable[int]] | None = None,
+    edge_memory: int | str | None = None,
+    edge_storage: int | str | None = None,
+    input_bits: int = 8,
+    weight_bits: Iterable[int] | None = None,
+    act_bits: Iterable[int] | None = None,
+    wire_bits: Iterable[int] | None = None,
+    min_sqnr_db: float = 30.0,
+    max_error: float | None = None,
+    max_latency_s: float | None = None,
+    cut: Iterable[str] = (),
+    keep_float: str = "",
+    pick: int | None = None,
+    return_result: bool = False,
+    max_opset: int | None = None,
+    time_limit_s: float = 60.0,
+    seed: int = 0,
+    passes: str = "all",
+) -> Result:
+    """Split a model between an edge device and a cloud, choose the bits of every edge layer, and check the two graphs.
+
+    model: path of an ONNX file (opset 7 to 25), `zoo:NAME`, or an `onnx.ModelProto`. edge, cloud: names of targets.
+    network: the uplink, such as `3mbps`, `3mbps,rtt=20ms,overhead=40B` or `ble`; 1 Mbps is 10^6 bit/s.
+    output: folder for the bundle; without it the bundle lies in a temporary folder until `Result.save`. force: write it into a folder
+    that holds other things.
+    calib: samples for ranges, `.npz` with an array [samples, ...] for every input, or `.npy` for a model with one. Without it ranges come
+    from seeded noise. evaluation: samples on which the emitted graphs are measured, with `labels` [samples] in the `.npz` where it has any.
+    input_shapes: sizes of inputs that the model leaves open, by name, batch first.
+    edge_memory, edge_storage: limits in bytes, or texts such as `96KiB`; by default the target's. input_bits: bits a value of the raw input
+    that crosses. weight_bits, act_bits, wire_bits: bit-widths to choose from, 1 to 8; by default what the edge target allows.
+    min_sqnr_db: least signal-to-noise ratio of every tensor, in dB. max_error: bound on the sum of noise-to-signal power ratios, in place
+    of it. max_latency_s: bound on the end-to-end latency, in seconds.
+    cut: names of the tensors that are to cross. keep_float: regular expression of layers that stay float. pick: number of the solution
+    to take, from 1. return_result: an Edge-Only plan sends its result. max_opset: highest opset of the emitted graphs. time_limit_s: time
+    for the planner, in seconds. seed: of the noise and of the checks. passes: pipeline text.
+
+    Raises CompileError with diagnostics: AS1xx options, AS2xx the model, AS3xx shapes and data, AS4xx targets and network, AS6xx the output
+    folder, AS7xx the emitted graphs disagree. A plan that breaks a constraint is no error: see `Result.best.feasible`.
+    """
+    options = Options(
+        edge=edge,
+        cloud=cloud,
+        net=network,
+        output=_path(output),
+        force=force,
+        calib=_path(calib),
+        evaluation=_path(evaluation),
+        input_shapes=tuple((name, tuple(sizes)) for name, sizes in (input_shapes or {}).items()),
+        edge_ram_bytes=_size_bytes(edge_memory),
+        edge_storage_bytes=_size_bytes(edge_storage),
+        input_bits=input_bits,
+        weight_bits=_bits(weight_bits),
+        act_bits=_bits(act_bits),
+        wire_bits=_bits(wire_bits),
+        min_sqnr_db=min_sqnr_db,
+        max_error=max_error,
+        max_latency_s=max_latency_s,
+        cut=tuple(cut),
+        keep_float=keep_float,
+        pick=pick,
+        return_result=return_result,
+        max_opset=max_opset,
+        time_limit_s=time_limit_s,
+        seed=seed,
+        passes=passes,
+    )
+    return compile_model(model, options, Watch())
+
+
+def _path(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path)
+
+
+def _size_bytes(size: int | str | None) -> int | None:
+    return parse_size_bytes(size) if isinstance(size, str) else size
+
+
+def _bits(bits: Iterable[int] | None) -> tuple[int, ...] | None:
+    return None if bits is None else tuple(sorted(set(bits)))

@@ -1,0 +1,66 @@
+"""The bundle: the two graphs, the manifest, the tables. The same module gives the same bytes, measurements.json aside."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import rmtree
+from typing import Any
+
+from autosplitc.ir import Module
+from autosplitc.targets import Target
+
+from .codegen import write_side
+from .folder import MANIFEST, staged_folder, writing_to
+from .layers import layers_csv
+from .manifest import Json, check_manifest, make_manifest, manifest_text
+from .tables import solutions_csv
+
+MEASUREMENTS = "measurements.json"
+
+
+@contextmanager
+def workspace(output: Path | None, *, force: bool, needed: bool = True) -> Generator[Path | None]:
+    """Yield a folder to build a bundle in: beside `output`, whose place it takes in the end, or a temporary one that stays.
+
+    None where no folder is `needed`.
+    """
+    if not needed:
+        yield None
+        return
+    if output is not None:
+        with staged_folder(output, force=force) as stage:
+            yield stage
+        return
+    folder = Path(tempfile.mkdtemp(prefix="autosplitc-"))
+    try:
+        yield folder
+    except BaseException:
+        rmtree(folder, ignore_errors=True)
+        raise
+
+
+def write_bundle(module: Module, edge: Target, folder: Path) -> Json:
+    """Write a lowered module's graphs, manifest and tables into a folder; return the manifest.
+
+    Raises CompileError: AS603 cannot write, AS604 disk full.
+    """
+    with writing_to(folder):
+        for side in ("edge", "cloud"):
+            if module.has_graph(side):
+                write_side(module.graph(side), folder / f"{side}.onnx")
+        manifest = make_manifest(module, edge, folder)
+        check_manifest(manifest)
+        (folder / "solutions.csv").write_text(solutions_csv(module), encoding="utf-8")
+        (folder / "layers.csv").write_text(layers_csv(module), encoding="utf-8")
+        (folder / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8")
+    return manifest
+
+
+def write_measurements(measurements: Mapping[str, Any], folder: Path) -> None:
+    """Write what was measured. Raises CompileError: AS603 cannot write, AS604 disk full."""
+    with writing_to(folder):
+        (folder / MEASUREMENTS).write_text(json.dumps(measurements, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

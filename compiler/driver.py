@@ -1,0 +1,150 @@
+"""The flow of a compile: import, then the passes, each checked, then the bundle, which is run and measured before it takes its place."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autosplitc.ir import CompileError, Diagnostic, Graph, Module, read_dump, unknown_input_dims, verify
+from autosplitc.passes import FACT_TYPES, Data, Env, Pass, Request
+
+from .bundle import workspace, write_bundle, write_measurements
+from .check import check_bundle
+from .claims import broken_claims
+from .folder import write_error
+from .hooks import Hooks, Watch
+from .manifest import Json
+from .measure import measure_bundle
+from .options import Options
+from .pipeline import build_pipeline, check_needs, parse_pipeline, parse_set
+from .request import Model, changed_fields, check_calibration, find_devices, make_env, make_request, override, read_samples, read_source
+from .result import Result
+
+LAST_PASS = "partition"
+"""The pass that makes the graphs of a bundle; a pipeline without it ends with a module alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What goes through the passes, and the samples that the emitted files are judged on."""
+
+    module: Module
+    env: Env
+    evaluation: Data | None
+
+
+def compile_model(model: Model, options: Options, watch: Watch) -> Result:
+    """Compile a model: request, import, passes, bundle.
+
+    Raises CompileError for everything that is wrong with the options, the model, the data or the output folder; see docs/diagnostics.md.
+    """
+    passes = passes_of(options)
+    check_needs(passes)
+    devices = find_devices(options.edge, options.cloud, options.net)
+    with workspace(options.output, force=options.force, needed=lowers(passes)) as folder:
+        hooks = Hooks.of(options, folder, watch)
+        with hooks.timed("import"):
+            source = read_source(model, dict(options.input_shapes))
+            if any(p.gives for p in passes):
+                check_sizes(source.graph, source.label)
+            calib, evaluation = read_samples(options, source.graph)
+        request = make_request(options, devices, source, calib, evaluation)
+        job = Job(Module((source.graph,), (request,)), make_env(devices, request, calib, hooks), evaluation)
+        hooks.done("import", job.module)
+        return finish(job, passes, options, folder, hooks)
+
+
+def continue_dump(dump: Path, options: Options, given: Collection[str], watch: Watch) -> Result:
+    """Go on from a dump. `given` names the options that override its request; facts that then no longer hold are dropped.
+
+    Raises CompileError as `compile_model` does, AS22x for a damaged dump, AS118 where it needs its calibration data again.
+    """
+    passes = passes_of(options)
+    dumped = read_dump(dump, FACT_TYPES)
+    calib, evaluation = read_samples(options, dumped.main)
+    module = override(dumped, changed_fields(options, given, calib, evaluation))
+    request = module.fact(Request)
+    check_needs(passes, (type(f) for f in module.facts))
+    check_calibration(request, calib, passes)
+    devices = find_devices(request.edge, request.cloud, request.net)
+    with workspace(options.output, force=options.force, needed=lowers(passes)) as folder:
+        hooks = Hooks.of(options, folder, watch)
+        job = Job(module, make_env(devices, request, calib, hooks), evaluation)
+        return finish(job, passes, options, folder, hooks)
+
+
+def finish(job: Job, passes: Sequence[Pass], options: Options, folder: Path | None, hooks: Hooks) -> Result:
+    """Run the passes and, where there is a folder for it, build, run and measure the bundle in it."""
+    module = run_pipeline(job.module, passes, job.env, hooks)
+    if folder is None:
+        return Result(module, None, {}, {}, tuple(hooks.warnings), tuple(hooks.timings))
+    with hooks.timed("write"):
+        manifest = write_bundle(module, job.env.edge, folder)
+    measurements: Json = {}
+    with hooks.timed("check"):
+        measurements["check"] = check_bundle(module, folder)
+    with hooks.timed("measure"):
+        measurements.update(measure_bundle(module, folder, job.env, job.evaluation))
+    measurements["compile"] = hooks.measured()
+    write_measurements(measurements, folder)
+    place = options.output or folder
+    return Result(module, place, manifest, measurements, tuple(hooks.warnings), tuple(hooks.timings), temporary=options.output is None)
+
+
+def run_pipeline(module: Module, passes: Sequence[Pass], env: Env, hooks: Hooks) -> Module:
+    """Return the module after the passes, one after the other.
+
+    Raises CompileError: what a pass itself raises for a user's mistake; AS901 where it fails in any other way; AS902 where the module after
+    it does not verify or the pass broke a promise.
+    """
+    for pass_ in passes:
+        with hooks.timed(pass_.name):
+            module = run_pass(pass_, module, env, hooks.last_dump)
+        hooks.done(pass_.name, module)
+    return module
+
+
+def run_pass(pass_: Pass, module: Module, env: Env, last_dump: Path | None = None) -> Module:
+    """Return the module after one pass, verified. Raises as `run_pipeline` does; `last_dump` is named in internal faults."""
+    try:
+        after = pass_.apply(module, env)
+    except CompileError:
+        raise
+    except OSError as error:
+        raise write_error(Path(str(error.filename or ".")), error) from error
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(place.filename).name}:{place.lineno} in {place.name}"
+        message = f"pass {pass_.name!r} failed: {type(error).__name__}: {error}"
+        raise internal_fault("AS901", message, (where,), last_dump) from error
+    broken = (*broken_claims(pass_, module, after), *(d.render() for d in verify(after)))
+    if broken:
+        raise internal_fault("AS902", f"pass {pass_.name!r} made a module that is not right", broken, last_dump)
+    return after
+
+
+def internal_fault(code: str, message: str, notes: Sequence[str], last_dump: Path | None) -> CompileError:
+    """Return the error for a fault of ours: it names the last dump, from which the run can be repeated."""
+    dump_notes = (f"the last dump is {last_dump}",) if last_dump else ()
+    hint = f"autosplitc opt {last_dump} -p ..." if last_dump else "--dump-ir DIR keeps the module before it"
+    return CompileError(Diagnostic(code, message, notes=(*notes, *dump_notes), hint=hint))
+
+
+def passes_of(options: Options) -> tuple[Pass, ...]:
+    """Return the passes that the options ask for. Raises CompileError (AS11x) with everything that is wrong with them."""
+    settings = [parse_set(text) for text in options.settings]
+    return build_pipeline(parse_pipeline(options.passes), options.drop, settings, options.stop_after)
+
+
+def lowers(passes: Sequence[Pass]) -> bool:
+    """Whether a pipeline makes the graphs of a bundle."""
+    return any(p.name == LAST_PASS for p in passes)
+
+
+def check_sizes(graph: Graph, label: str) -> None:
+    """Check that the size of every input is known. Raises CompileError (AS301) with all that are not."""
+    unknown = unknown_input_dims(graph, label)
+    if unknown:
+        raise CompileError(unknown)

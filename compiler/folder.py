@@ -1,0 +1,155 @@
+"""Output folders: written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+import secrets
+import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from autosplitc.ir import CompileError, Diagnostic
+
+MANIFEST = "manifest.json"
+SCHEMA = "autosplitc-manifest/1"
+OURS = ("edge.onnx", "cloud.onnx", MANIFEST, "measurements.json", "solutions.csv", "layers.csv", "ir")
+"""What a bundle may hold; a graph over 2 GB has its data beside it in `edge.onnx.data` or `cloud.onnx.data`."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def writing_to(path: Path) -> Generator[None]:
+    """Turn a failure to write below `path` into a diagnostic: AS604 where the disk is full, AS603 otherwise."""
+    try:
+        yield
+    except OSError as error:
+        raise write_error(path, error) from error
+
+
+def write_error(path: Path, error: OSError) -> CompileError:
+    """Return the diagnostic for an operating system's refusal to write `path`."""
+    reason = error.strerror or str(error)
+    if error.errno in _FULL:
+        hint = "free some space, or write to another disk with -o"
+        return CompileError(Diagnostic("AS604", f"the disk is full: {reason}", str(path), hint=hint))
+    return CompileError(Diagnostic("AS603", f"cannot write: {reason}", str(path), hint="-o FOLDER, one that you may write to"))
+
+
+@contextmanager
+def staged_folder(target: Path, *, force: bool = False) -> Generator[Path]:
+    """Yield an empty folder beside `target`; it takes the target's place when the block ends, and vanishes when the block fails.
+
+    A bundle that stands there is replaced. Into a folder that holds other things `force` moves the new files one by one, the manifest last.
+    Raises CompileError: AS601 a file stands there, AS602 a folder with other things and no `force`, AS603 cannot write, AS604 disk full,
+    AS606 the target is the current folder.
+    """
+    target = target.resolve()
+    foreign = _check_target(target, force=force)
+    with writing_to(target):
+        made = _make_parents(target.parent)
+    stage = target.parent / f".{target.name}.{secrets.token_hex(4)}"
+    installed = False
+    try:
+        with writing_to(target):
+            stage.mkdir()
+        yield stage
+        with writing_to(target):
+            if foreign:
+                _merge(stage, target)
+            else:
+                _replace(stage, target)
+        installed = True
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+        if not installed:
+            for parent in reversed(made):
+                _remove_if_empty(parent)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return a bundle's manifest, not validated.
+
+    Raises CompileError (AS630) where the folder holds none, or what it holds is no manifest of ours.
+    """
+    path = folder / MANIFEST
+    try:
+        found: object = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CompileError(Diagnostic("AS630", "no bundle here: there is no manifest.json", str(folder))) from None
+    except (OSError, ValueError) as error:
+        raise CompileError(Diagnostic("AS630", f"cannot read the manifest: {error}", str(path))) from error
+    if not isinstance(found, dict) or cast("dict[str, Any]", found).get("schema") != SCHEMA:
+        raise CompileError(Diagnostic("AS630", f"not a manifest of ours: its schema is not {SCHEMA!r}", str(path)))
+    return cast("dict[str, Any]", found)
+
+
+def _check_target(target: Path, *, force: bool) -> bool:
+    """Return whether the folder holds things of others, into which new files must be moved one by one."""
+    if target == Path.cwd():
+        raise CompileError(Diagnostic("AS606", "the current folder cannot be replaced", str(target), hint="-o out"))
+    if target.exists() and not target.is_dir():
+        raise CompileError(Diagnostic("AS601", "a file stands where the output folder is to be", str(target), hint="-o FOLDER"))
+    try:
+        entries = sorted(p.name for p in target.iterdir()) if target.exists() else []
+    except OSError as error:
+        raise write_error(target, error) from error
+    if not entries:
+        return False
+    others = [name for name in entries if name.removesuffix(".data") not in OURS]
+    if not others and _is_bundle(target):
+        return False
+    if not force:
+        named = ", ".join((others or entries)[:3]) + (" ..." if len(others or entries) > 3 else "")
+        message = f"the output folder holds what the compiler did not write: {named}"
+        raise CompileError(Diagnostic("AS602", message, str(target), hint="--force adds the bundle to it, or -o ANOTHER_FOLDER"))
+    return True
+
+
+def _is_bundle(folder: Path) -> bool:
+    try:
+        read_manifest(folder)
+    except CompileError:
+        return False
+    return True
+
+
+def _make_parents(folder: Path) -> list[Path]:
+    """Make a folder and those above it; return the ones that were not there, outermost first."""
+    missing = [p for p in (folder, *folder.parents) if not p.exists()][::-1]
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def _replace(stage: Path, target: Path) -> None:
+    """Put `stage` in the place of `target`; what stood there comes back if that fails."""
+    if not target.exists():
+        stage.rename(target)
+        return
+    aside = stage.with_name(f"{stage.name}.old")
+    target.rename(aside)
+    try:
+        stage.rename(target)
+    except BaseException:
+        aside.rename(target)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _merge(stage: Path, target: Path) -> None:
+    """Move the files of `stage` into `target`, the manifest last."""
+    files = sorted((p for p in stage.rglob("*") if p.is_file()), key=lambda p: (p.name == MANIFEST, p))
+    for file in files:
+        place = target / file.relative_to(stage)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        file.replace(place)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:
+        return

@@ -1,0 +1,54 @@
+"""Options: what a compile is asked for, as typed values. The command line and the Python API both make one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from autosplitc.passes import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a compile is asked for. Units stand in names; a field that `Request` has too means the same there.
+
+    edge, cloud: targets as `-t` takes them. net: the link as `--net` takes it. calib, evaluation: files with samples.
+    input_shapes: sizes of inputs, by name. output: the bundle's folder; None where the pipeline ends before `partition`, and for a result
+    that stays in a temporary folder. force: write into a folder that holds other things. passes, drop, settings, stop_after: the pipeline
+    as text. dump_ir: folder for a dump after every pass. dump_after: passes whose module is printed.
+    """
+
+    edge: str
+    net: str
+    cloud: str = "tpu"
+    calib: Path | None = None
+    evaluation: Path | None = None
+    input_shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    edge_ram_bytes: int | None = None
+    edge_storage_bytes: int | None = None
+    input_bits: int = 8
+    weight_bits: tuple[int, ...] | None = None
+    act_bits: tuple[int, ...] | None = None
+    wire_bits: tuple[int, ...] | None = None
+    min_sqnr_db: float = 30.0
+    max_error: float | None = None
+    max_latency_s: float | None = None
+    cut: tuple[str, ...] = ()
+    keep_float: str = ""
+    pick: int | None = None
+    return_result: bool = False
+    max_opset: int | None = None
+    time_limit_s: float = 60.0
+    seed: int = 0
+    output: Path | None = None
+    force: bool = False
+    passes: str = "all"
+    drop: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    stop_after: str | None = None
+    dump_ir: Path | None = None
+    dump_after: tuple[str, ...] = ()
+
+
+PLAN_FIELDS = tuple(f.name for f in fields(Options) if f.name in {r.name for r in fields(Request)} - {"edge", "cloud", "net"})
+"""Options that go into the request as they are."""

@@ -1,0 +1,163 @@
+"""From options to what the passes work with: the request, which every dump carries, and the environment that follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from autosplitc.ir import CompileError, Diagnostic, Fact, Graph, Module, import_model, import_onnx, unknown_input_dims
+from autosplitc.passes import (
+    Choice,
+    Costs,
+    Data,
+    Env,
+    Pass,
+    Ranges,
+    Request,
+    Sensitivity,
+    Silent,
+    Solutions,
+    Splits,
+    WireLayout,
+)
+from autosplitc.targets import Network, Target, load_target, parse_network
+
+from .data import load_data
+from .hooks import Hooks
+from .manifest import sha256_of_file
+from .options import PLAN_FIELDS, Options
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+Model: TypeAlias = "str | Path | ModelProto"
+"""A model: a path, `zoo:NAME`, or a model in memory."""
+
+_PLANNED: tuple[type[Fact], ...] = (Solutions, Choice, WireLayout)
+_STALE: dict[str, tuple[type[Fact], ...]] = {
+    "edge": (Costs, Splits, *_PLANNED),
+    "cloud": (Costs, Splits, *_PLANNED),
+    "calib_sha256": (Ranges, Sensitivity, *_PLANNED),
+    "seed": (Ranges, Sensitivity, *_PLANNED),
+    "edge_ram_bytes": (Splits, *_PLANNED),
+    "input_bits": (Splits, *_PLANNED),
+    "weight_bits": (Splits, *_PLANNED),
+    "act_bits": (Splits, *_PLANNED),
+    "pick": (Choice, WireLayout),
+}
+"""Facts that no longer hold when a field of the request changes; any other field unsettles the plans."""
+
+_LOWERED = ("edge", "cloud", "whole")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A model that was read: its graph, what the manifest calls it, and the digest of its file."""
+
+    graph: Graph
+    label: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """The edge, the cloud, and the link between them."""
+
+    edge: Target
+    cloud: Target
+    network: Network
+
+
+def read_source(model: Model, input_shapes: Mapping[str, tuple[int, ...]]) -> Source:
+    """Import a model. For `zoo:NAME` the zoo's own input shapes stand in where the file leaves sizes open.
+
+    Raises CompileError: AS2xx and AS3xx a bad model or shape, AS181 an unknown name in the zoo, AS68x a zoo model that cannot be made.
+    """
+    if not isinstance(model, (str, Path)):
+        digest = sha256(model.SerializeToString(deterministic=True)).hexdigest()
+        return Source(import_model(model, input_shapes=input_shapes), f"{model.graph.name or 'model'}.onnx", digest)
+    if not str(model).startswith("zoo:"):
+        path = Path(model)
+        return Source(import_onnx(path, input_shapes=input_shapes), path.name, sha256_of_file(path))
+    from autosplitc.zoo import resolve
+
+    found = resolve(str(model))
+    graph = import_onnx(found.path, input_shapes=input_shapes)
+    if unknown_input_dims(graph):
+        graph = import_onnx(found.path, input_shapes={**dict(found.input_shapes), **input_shapes})
+    return Source(graph, str(model), sha256_of_file(found.path))
+
+
+def find_devices(edge: str, cloud: str, net: str) -> Devices:
+    """Return the two targets and the link. Raises CompileError (AS4xx) with everything that is wrong with the three texts."""
+    return Devices(load_target(edge), load_target(cloud), parse_network(net))
+
+
+def make_request(options: Options, devices: Devices, source: Source, calib: Data | None, evaluation: Data | None) -> Request:
+    """Return the request of a new compile."""
+    plan: dict[str, Any] = {name: getattr(options, name) for name in PLAN_FIELDS}
+    return Request(
+        graph="",
+        source=source.label,
+        source_sha256=source.sha256,
+        edge=options.edge,
+        cloud=options.cloud,
+        net=devices.network.text,
+        **plan,
+        **_digests(calib, evaluation),
+    )
+
+
+def make_env(devices: Devices, request: Request, calib: Data | None, hooks: Hooks) -> Env:
+    """Return what the passes may use besides the module."""
+    progress = hooks.watch.progress or Silent()
+    return Env(devices.edge, devices.cloud, devices.network, calib, request.seed, progress, hooks.warn)
+
+
+def simplifying_env(hooks: Hooks) -> Env:
+    """Return an environment for passes that look at no device."""
+    return Env(load_target("eyeriss"), load_target("tpu"), parse_network("3mbps"), warn=hooks.warn)
+
+
+def read_samples(options: Options, graph: Graph) -> tuple[Data | None, Data | None]:
+    """Return the samples for calibration and for evaluation, None without a file. Raises CompileError (AS3xx) where they do not fit."""
+    calib = load_data(str(options.calib), graph, labels=False) if options.calib else None
+    evaluation = load_data(str(options.evaluation), graph, labels=True) if options.evaluation else None
+    return calib, evaluation
+
+
+def changed_fields(options: Options, given: Collection[str], calib: Data | None, evaluation: Data | None) -> dict[str, Any]:
+    """Return the fields of a dump's request that the `given` options override."""
+    changes = {name: getattr(options, name) for name in (*PLAN_FIELDS, "edge", "cloud") if name in given}
+    if "net" in given:
+        changes["net"] = parse_network(options.net).text
+    return {**changes, **{name: value for name, value in _digests(calib, evaluation).items() if value}}
+
+
+def override(module: Module, changes: Mapping[str, Any]) -> Module:
+    """Return a dumped module with fields of its request changed and without the facts and graphs that no longer hold."""
+    old = module.fact(Request)
+    request = replace(old, **changes)
+    changed = [name for name in changes if getattr(request, name) != getattr(old, name)]
+    stale = {fact for name in changed for fact in _STALE.get(name, _PLANNED)}
+    facts = tuple(f for f in module.facts if type(f) not in stale and f is not old)
+    graphs = tuple(g for g in module.graphs if g.name not in _LOWERED) if stale else module.graphs
+    return Module(graphs, (request, *facts))
+
+
+def check_calibration(request: Request, calib: Data | None, passes: Sequence[Pass]) -> None:
+    """Check that a pipeline that calibrates has the data which the request speaks of. Raises CompileError (AS118)."""
+    if request.calib_sha256 and calib is None and any(Ranges in p.gives for p in passes):
+        message = f"this dump was made with calibration data (sha256 {request.calib_sha256[:12]}...), and the pipeline calibrates again"
+        raise CompileError(Diagnostic("AS118", message, hint="--calib FILE"))
+
+
+def _digests(calib: Data | None, evaluation: Data | None) -> dict[str, Any]:
+    return {
+        "calib_sha256": calib.sha256 if calib else "",
+        "calib_samples": calib.samples if calib else 0,
+        "eval_sha256": evaluation.sha256 if evaluation else "",
+    }

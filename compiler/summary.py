@@ -1,0 +1,97 @@
+"""The console summary: the decision, why, the latency in its three parts, what is sent, the memory, the checks, the alternatives.
+
+Every figure says whether it was predicted or measured.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from autosplitc.passes import Choice, NamedBits, Plan, Request, WireLayout
+
+from .manifest import Json
+from .result import Result
+from .table_text import columns
+
+LISTED = 8
+"""Solutions that the summary lists; solutions.csv has all."""
+
+
+def summary(result: Result) -> str:
+    """Return the summary of a result with a bundle."""
+    request, plan, manifest = result.module.fact(Request), result.best, result.manifest
+    lines = [
+        f"{request.source}   edge {request.edge}   cloud {request.cloud}   {request.net}",
+        _decision(plan),
+        f" latency   {_latency(plan, manifest)}",
+        f" sent      {_sent(result, plan)}",
+        f" edge      {_edge(result, plan)}",
+        *quality_lines(result.measurements),
+    ]
+    if not manifest["calibrated"]:
+        lines.append(" data      none: ranges come from seeded noise; give --calib before you trust the accuracy")
+    lines.append(_solutions(result))
+    lines.append(f" why       {result.module.fact(Choice).why}")
+    lines.append(f" wrote     {result.folder}")
+    return "\n".join(lines)
+
+
+def _decision(plan: Plan) -> str:
+    name = {"split": f'SPLIT after "{plan.after}"', "cloud-only": "CLOUD-ONLY", "edge-only": "EDGE-ONLY"}[plan.kind]
+    proof = "optimal, proven" if plan.proof == "optimal" else f"feasible, at most {plan.gap:.1%} from the optimum"
+    return f"{name}   [{proof}]" + ("" if plan.feasible else "   [breaks a constraint]")
+
+
+def _latency(plan: Plan, manifest: Json) -> str:
+    parts = f"edge {_ms(plan.edge_s)} + link {_ms(plan.link_s)} + cloud {_ms(plan.cloud_s)}"
+    cloud_only_s = manifest["predicted"]["cloud_only_latency_s"]
+    ratio = f"; {plan.latency_s / cloud_only_s:.2f} x cloud-only" if cloud_only_s and plan.kind != "cloud-only" else ""
+    return f"{_ms(plan.latency_s)} ms = {parts}   predicted{ratio}"
+
+
+def _sent(result: Result, plan: Plan) -> str:
+    tensors = result.module.fact(WireLayout).tensors
+    if not tensors:
+        return "nothing"
+    types = ", ".join(f"{f'u{t.bits}' if t.bits else t.dtype}[{','.join(map(str, t.shape))}]" for t in tensors)
+    return f"{plan.payload_bytes:,} B a sample: {types}"
+
+
+def _edge(result: Result, plan: Plan) -> str:
+    limits = result.manifest["limits"]
+    file_bytes = sum(f["bytes"] for f in result.manifest["graphs"]["edge"]["files"])
+    ram = f"RAM {_size(plan.ram_bytes)} of {_size(limits['edge_ram_bytes'])} predicted"
+    storage = f" of {_size(limits['edge_storage_bytes'])}" if limits["edge_storage_bytes"] is not None else ""
+    bits = ", ".join(part for part in (_bits("W", plan.weight_bits), _bits("A", plan.act_bits)) if part)
+    return f"{ram}; file {_size(file_bytes)}{storage}" + (f"; {bits}" if bits else "")
+
+
+def _bits(letter: str, named: Iterable[NamedBits]) -> str:
+    counts = Counter(item.bits for item in named)
+    return ", ".join(f"{count} x {letter}{bits}" for bits, count in sorted(counts.items()))
+
+
+def _solutions(result: Result) -> str:
+    plans = result.solutions
+    chosen = result.module.fact(Choice).index
+    kept = sorted({*range(min(LISTED, len(plans))), chosen, *(i for i, p in enumerate(plans) if p.kind != "split")})
+    rows = [(" #", "plan", "ms", "sent B", "RAM", "")]
+    for i in kept:
+        plan = plans[i]
+        name = f"split {plan.after}" if plan.kind == "split" else plan.kind.replace("-", " ")
+        note = "chosen" if i == chosen else "; ".join(plan.violations)
+        rows.append((f" {i + 1}", name, _ms(plan.latency_s), f"{plan.payload_bytes:,}", _size(plan.ram_bytes), note))
+    more = f"\n    {len(plans) - len(kept)} more in solutions.csv" if len(kept) < len(plans) else ""
+    return columns(rows, right=frozenset({0, 2, 3, 4})) + more
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1e3:,.1f}" if seconds >= 1e-3 or seconds == 0 else f"{seconds * 1e3:.4f}"
+
+
+def _size(nbytes: int) -> str:
+    for factor, unit in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if nbytes >= factor:
+            return f"{nbytes / factor:.2f} {unit}"
+    return f"{nbytes} B"

@@ -1,0 +1,80 @@
+"""The tables of a bundle: solutions.csv and layers.csv."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from autosplitc.ir import Module
+from autosplitc.passes import Choice, NamedBits, Plan, Solutions
+
+SOLUTION_COLUMNS = (
+    "number",
+    "chosen",
+    "kind",
+    "after",
+    "position",
+    "latency_ms",
+    "edge_ms",
+    "link_ms",
+    "cloud_ms",
+    "payload_bytes",
+    "ram_bytes",
+    "storage_bytes",
+    "error",
+    "weight_bits",
+    "act_bits",
+    "wire_bits",
+    "proof",
+    "gap",
+    "feasible",
+    "violations",
+)
+
+
+def solutions_csv(module: Module) -> str:
+    """Return every solution, numbered from 1 as `--pick` takes them. Latencies are predicted, in ms; `error` is a sum of power ratios."""
+    chosen = module.fact(Choice).index
+    return csv_text(SOLUTION_COLUMNS, (_solution(i, plan, i == chosen) for i, plan in enumerate(module.fact(Solutions).plans)))
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a table as CSV with a heading and line feeds."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def milliseconds(seconds: float) -> str:
+    """Return seconds as ms, to the nanosecond."""
+    return f"{seconds * 1e3:.6f}"
+
+
+def bits_in_use(named: Iterable[NamedBits]) -> str:
+    """Return how many tensors have how many bits, such as `3x4 2x6`."""
+    counts = Counter(item.bits for item in named)
+    return " ".join(f"{count}x{bits}" for bits, count in sorted(counts.items()))
+
+
+def _solution(index: int, plan: Plan, chosen: bool) -> tuple[object, ...]:
+    return (
+        index + 1,
+        int(chosen),
+        plan.kind,
+        plan.after,
+        plan.position,
+        *(milliseconds(s) for s in (plan.latency_s, plan.edge_s, plan.link_s, plan.cloud_s)),
+        plan.payload_bytes,
+        plan.ram_bytes,
+        plan.storage_bytes,
+        repr(plan.error),
+        *(bits_in_use(bits) for bits in (plan.weight_bits, plan.act_bits, plan.wire_bits)),
+        plan.proof,
+        repr(plan.gap),
+        int(plan.feasible),
+        "; ".join(plan.violations),
+    )

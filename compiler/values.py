@@ -1,0 +1,67 @@
+"""What users write for options, read into typed values: sizes of inputs, bit-widths, decibels, names.
+
+Each function raises CompileError (AS103) that says what was expected; bytes, seconds and the link are read by `autosplitc.targets`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from autosplitc.ir import CompileError, Diagnostic
+
+_DECIBELS = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(?:dB)?\s*", re.IGNORECASE)
+_INPUT_SHAPE = re.compile(r"(.+):(\d+(?:x\d+)*)")
+
+
+def parse_bits(text: str) -> tuple[int, ...]:
+    """Return bit-widths 1..8, ascending, each once: `8` or `2,4,8`."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdigit() and 1 <= int(part) <= 8 for part in parts):
+        raise _bad("bit-widths from 1 to 8, with commas between", "4,8")
+    return tuple(sorted({int(part) for part in parts}))
+
+
+def parse_decibels(text: str) -> float:
+    """Return decibels: `30dB` or `30`."""
+    match = _DECIBELS.fullmatch(text)
+    if match is None:
+        raise _bad("a ratio in dB", "30dB")
+    return float(match.group(1))
+
+
+def parse_error_bound(text: str) -> float:
+    """Return a bound on the sum of noise-to-signal power ratios: a number above 0, or a percentage of the signal's power."""
+    try:
+        number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        raise _bad("a noise-to-signal power ratio", "0.01") from None
+    if not (math.isfinite(number) and number > 0):
+        raise _bad("a noise-to-signal power ratio above 0", "0.01")
+    return number
+
+
+def parse_input_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """Return an input's name and sizes: `images:1x3x224x224`."""
+    match = _INPUT_SHAPE.fullmatch(text.strip())
+    if match is None or "0" in match.group(2).split("x"):
+        raise _bad("the name of an input and its sizes", "images:1x3x224x224")
+    return match.group(1), tuple(int(size) for size in match.group(2).split("x"))
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    """Return names with commas between; blanks around a name do not count."""
+    return tuple(name for part in text.split(",") if (name := part.strip()))
+
+
+def parse_regex(text: str) -> str:
+    """Return a regular expression as it was written, if Python can read it."""
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise _bad(f"a regular expression ({error})", "'Softmax|head/.*'") from None
+    return text
+
+
+def _bad(expected: str, example: str) -> CompileError:
+    return CompileError(Diagnostic("AS103", f"expected {expected}", hint=f"for example {example}"))
