@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from .blob import BlobRef
 from .diagnostics import CompileError, Diagnostic
 from .edit import renamed_inside
 from .graph import ABSENT, Graph, Op
 from .onnx_spell import ConstSpeller, Spelling, activation_nodes, default_spellers, pre_activation, verbatim_node
-from .onnx_types import ONNX_OF_DTYPE, fill_tensor, type_proto
+from .onnx_types import ONNX_OF_DTYPE, fill_header, fill_tensor, type_proto
+from .onnx_wire import join_model
 from .op_table import ROW_BY_KIND
 from .types import ArrayRef, DType, TensorType
 
@@ -25,7 +27,7 @@ EXTERNAL_OVER_BYTES = 1_900_000_000
 _IR_VERSION_FROM_OPSET = ((25, 13), (24, 12), (23, 11), (0, 10))
 """(opset, IR version of the onnx release that brought it), newest first; https://onnx.ai/onnx/repo-docs/Versioning.html."""
 
-_ALIGNMENT_BYTES = 4096
+_PAGE_BYTES = 4096
 
 
 def export_onnx(
@@ -42,7 +44,7 @@ def export_onnx(
     before its activation. `spell` tells how to write ops by kind; `spell_const` returns the nodes that make a constant, or None to leave
     it as it is. Raises CompileError (AS901) for what ONNX does not have (`quantize`, `pack` ..., element type u3) without a speller.
     """
-    exporter = _Exporter(graph, {**default_spellers(), **(spell or {})}, spell_const, None)
+    exporter = _Exporter(graph, {**default_spellers(), **(spell or {})}, spell_const, _Filled())
     return exporter.model(extra_outputs, ir_version)
 
 
@@ -58,47 +60,84 @@ def write_onnx(
 ) -> None:
     """Write the graph as an ONNX file; with constants of more than `external_over_bytes` in all, their data goes to `<file name>.data`.
 
-    Raises what `export_onnx` raises, and OSError.
+    Weights are written straight from their blobs, so little memory is needed. Raises what `export_onnx` raises, and OSError.
     """
     spellers = {**default_spellers(), **(spell or {})}
-    if sum(const.blob.nbytes for const in graph.consts) <= external_over_bytes:
-        model = _Exporter(graph, spellers, spell_const, None).model(extra_outputs, ir_version)
+    if sum(const.blob.nbytes for const in graph.consts) > external_over_bytes:
+        data_path = path.with_name(path.name + ".data")
+        with data_path.open("wb") as data:
+            model = _Exporter(graph, spellers, spell_const, _DataFile(data, data_path.name)).model(extra_outputs, ir_version)
         path.write_bytes(model.SerializeToString(deterministic=True))
         return
-    data_path = path.with_name(path.name + ".data")
-    with data_path.open("wb") as data:
-        model = _Exporter(graph, spellers, spell_const, _DataFile(data, data_path.name)).model(extra_outputs, ir_version)
-    path.write_bytes(model.SerializeToString(deterministic=True))
+    left_out = _LeftOut()
+    model = _Exporter(graph, spellers, spell_const, left_out).model(extra_outputs, ir_version)
+    tensors = [(t.SerializeToString(deterministic=True), left_out.blobs.get(t.name)) for t in model.graph.initializer]
+    del model.graph.initializer[:]
+    inner = model.graph.SerializeToString(deterministic=True)
+    model.ClearField("graph")
+    with path.open("wb") as file:
+        file.writelines(join_model(model.SerializeToString(deterministic=True), inner, tensors))
 
 
-class _DataFile:
-    """The file that large constants go to."""
+class _Filled:
+    """Puts data into tensors."""
+
+    def put(self, tensor: TensorProto, name: str, array: ArrayRef, *, nested: bool) -> None:
+        """Fill an empty tensor; `nested`: it belongs to a sub-graph."""
+        del nested
+        fill_tensor(tensor, name, array)
+
+
+class _LeftOut(_Filled):
+    """Leaves large data of the main graph out of its tensors and remembers it."""
+
+    def __init__(self) -> None:
+        self.blobs: dict[str, BlobRef] = {}
+
+    def put(self, tensor: TensorProto, name: str, array: ArrayRef, *, nested: bool) -> None:
+        """Fill an empty tensor, or write its name and type alone."""
+        if nested or not _is_large(array):
+            fill_tensor(tensor, name, array)
+            return
+        fill_header(tensor, name, array)
+        self.blobs[name] = array.blob
+
+
+class _DataFile(_Filled):
+    """Writes large data to a file of its own."""
 
     def __init__(self, file: BinaryIO, location: str) -> None:
         self._file = file
         self._location = location
 
-    def fill_tensor(self, tensor: TensorProto, name: str, array: ArrayRef) -> None:
+    def put(self, tensor: TensorProto, name: str, array: ArrayRef, *, nested: bool) -> None:
         """Append the data, page-aligned so that it can be memory-mapped, and let the (empty) tensor name the place."""
-        self._file.write(b"\0" * (-self._file.tell() % _ALIGNMENT_BYTES))
+        del nested
+        if not _is_large(array):
+            fill_tensor(tensor, name, array)
+            return
+        self._file.write(b"\0" * (-self._file.tell() % _PAGE_BYTES))
         offset = self._file.tell()
         self._file.write(array.blob.read().data)
-        tensor.name, tensor.data_type = name, ONNX_OF_DTYPE[array.type.dtype]
-        tensor.dims.extend(array.type.dims)
+        fill_header(tensor, name, array)
         tensor.data_location = tensor.EXTERNAL
         for key, value in (("location", self._location), ("offset", str(offset)), ("length", str(array.blob.nbytes))):
             entry = tensor.external_data.add()
             entry.key, entry.value = key, value
 
 
+def _is_large(array: ArrayRef) -> bool:
+    return array.type.dtype is not DType.STRING and array.blob.nbytes >= _PAGE_BYTES
+
+
 class _Exporter:
     def __init__(
-        self, graph: Graph, spellers: Mapping[str, Speller], spell_const: ConstSpeller | None, data_file: _DataFile | None
+        self, graph: Graph, spellers: Mapping[str, Speller], spell_const: ConstSpeller | None, data: _Filled
     ) -> None:
         self._graph = graph
         self._spellers = spellers
         self._spell_const = spell_const
-        self._data_file = data_file
+        self._data = data
 
     def model(self, extra_outputs: Sequence[str], ir_version: int | None) -> ModelProto:
         """Return the whole model."""
@@ -138,7 +177,7 @@ class _Exporter:
             elif const.type.dtype not in ONNX_OF_DTYPE:
                 raise _unspelled(f"constant {const.name!r} has element type {const.type.dtype}")
             else:
-                self._tensor(proto.initializer.add(), const.name, ArrayRef(const.type, const.blob))
+                self._data.put(proto.initializer.add(), const.name, ArrayRef(const.type, const.blob), nested=graph is not self._graph)
         for op in graph.ops:
             nodes.extend(self._op(op, spelling))
             if op.attrs.get("act") is not None:
@@ -147,12 +186,6 @@ class _Exporter:
         proto.initializer.extend(spelling.initializers)
         proto.input.extend(_value_info(v.name, v.type) for v in graph.inputs)
         proto.output.extend(_value_info(name, graph.types.get(name) or pre_types.get(name)) for name in outputs)
-
-    def _tensor(self, tensor: TensorProto, name: str, array: ArrayRef) -> None:
-        if self._data_file is None or array.type.dtype is DType.STRING or array.blob.nbytes <= _ALIGNMENT_BYTES:
-            fill_tensor(tensor, name, array)
-        else:
-            self._data_file.fill_tensor(tensor, name, array)
 
     def _op(self, op: Op, spelling: Spelling) -> list[NodeProto]:
         if op.kind in self._spellers:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .blob import BlobRef, blob_from_array, blob_from_bytes
+from .diagnostics import CompileError
 from .edit import rename_made
+from .finite import non_finite_weights
 from .graph import ABSENT, UNKNOWN_TYPE, Const, Graph, Op, Value
 from .location import Loc
 from .onnx_load import LoadedModel, load_model, loaded_from_proto
@@ -52,7 +54,11 @@ def _import(loaded: LoadedModel, input_shapes: Mapping[str, tuple[int, ...]]) ->
     opset = tuple(sorted((entry.domain, entry.version) for entry in inferred.at_one.opset_import))
     metadata = tuple(sorted((entry.key, entry.value) for entry in proto.metadata_props))
     builder = _Builder(inferred, loaded.blobs, loaded.source, opset)
-    return builder.graph(GRAPH_NAME, inferred.at_one.graph, inferred.at_two.graph, {}, metadata)
+    graph = builder.graph(GRAPH_NAME, inferred.at_one.graph, inferred.at_two.graph, {}, metadata)
+    problems = non_finite_weights(graph, loaded.source)
+    if problems:
+        raise CompileError(problems)
+    return graph
 
 
 @dataclass(frozen=True)

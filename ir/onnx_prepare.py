@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from .diagnostics import CompileError, Diagnostic
@@ -24,6 +24,8 @@ def prepare(proto: ModelProto, source: str) -> ModelProto:
     AS204 opset not supported, AS208 cycle.
     """
     check_opset(proto, source)
+    _name_default_domain(proto)
+    _check_names(proto.graph, source)
     drop_initialized_inputs(proto.graph)
     sort_nodes(proto.graph, frozenset(), source)
     check(proto, source)
@@ -44,6 +46,38 @@ def check_opset(proto: ModelProto, source: str) -> None:
         message = f"opset {opset} is not supported: {OLDEST_OPSET} to {NEWEST_OPSET} are"
         hint = f"export the model again with opset {TARGET_OPSET}"
         raise CompileError(Diagnostic("AS204", message, source, hint=hint))
+
+
+def _name_default_domain(proto: ModelProto) -> None:
+    """Write "" for "ai.onnx": both name ONNX's own operators."""
+    for entry in proto.opset_import:
+        entry.domain = _default(entry.domain)
+    for nodes in (proto.graph.node, *(function.node for function in proto.functions)):
+        _name_default_domain_of(nodes)
+
+
+def _name_default_domain_of(nodes: Iterable[NodeProto]) -> None:
+    for node in nodes:
+        if node.domain:
+            node.domain = _default(node.domain)
+        for inner in subgraphs(node):
+            _name_default_domain_of(inner.node)
+
+
+def _default(domain: str) -> str:
+    return "" if domain == "ai.onnx" else domain
+
+
+def _check_names(graph: GraphProto, source: str) -> None:
+    """Raise CompileError (AS203) where two inputs, two initializers or two outputs have one name."""
+    for what, names in (
+        ("graph inputs", [value.name for value in graph.input]),
+        ("initializers", [tensor.name for tensor in graph.initializer]),
+        ("graph outputs", [value.name for value in graph.output]),
+    ):
+        twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
+        if twice is not None:
+            raise CompileError(Diagnostic("AS203", f'two {what} have the name "{twice}"', source))
 
 
 def drop_initialized_inputs(graph: GraphProto) -> None:

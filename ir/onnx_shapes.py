@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from .diagnostics import CompileError, Diagnostic, did_you_mean
 from .graph import Graph
+from .onnx_prepare import subgraphs
 from .onnx_types import tensor_type
 from .types import Dim, DType, TensorType
 
@@ -117,11 +118,17 @@ def _infer_at(proto: ModelProto, batched: frozenset[str], size: int, source: str
 
     copy = ModelProto()
     copy.CopyFrom(proto)
+    symbols: set[Dim] = set()
     for value in copy.graph.input:
         if value.name in batched:
-            _write_shape(value, (size, *(tensor_type(value.type).shape or ())[1:]))
-    made_elsewhere = {name for node in copy.graph.node if node.domain not in ("", "ai.onnx") for name in node.output}
-    _forget_types(copy.graph, made_elsewhere)
+            first, *rest = tensor_type(value.type).shape or (None,)
+            symbols.add(first)
+            _write_shape(value, (size, *rest))
+    _forget_types(copy.graph)
+    for value in (*copy.graph.value_info, *copy.graph.output):
+        type_ = tensor_type(value.type)
+        if type_.shape and not type_.wraps:
+            _write_shape(value, tuple(size if isinstance(d, str) and d in symbols else d for d in type_.shape))
     try:
         return onnx.shape_inference.infer_shapes(copy, data_prop=True)
     except (onnx.shape_inference.InferenceError, RuntimeError) as error:
@@ -129,14 +136,18 @@ def _infer_at(proto: ModelProto, batched: frozenset[str], size: int, source: str
         raise CompileError(Diagnostic("AS203", f"the model is not valid: {first}", source)) from None
 
 
-def _forget_types(graph: GraphProto, keep: set[str]) -> None:
-    """Drop what the model says about results: it may hold for another batch size, and inference does not correct it."""
+def _forget_types(graph: GraphProto) -> None:
+    """Drop what the model says about results of ONNX's own ops: it may hold for another batch, and inference does not correct it."""
+    keep = {name for node in graph.node if node.domain for name in node.output}
     kept = [value for value in graph.value_info if value.name in keep]
     del graph.value_info[:]
     graph.value_info.extend(kept)
     for value in graph.output:
         if value.name not in keep and value.type.WhichOneof("value") == "tensor_type":
             value.type.tensor_type.ClearField("shape")
+    for node in graph.node:
+        for inner in subgraphs(node):
+            _forget_types(inner)
 
 
 def graph_types(one: GraphProto, two: GraphProto, inferred: Inferred) -> dict[str, TensorType]:
@@ -153,6 +164,9 @@ def graph_types(one: GraphProto, two: GraphProto, inferred: Inferred) -> dict[st
 def _merged(one: TensorType, two: TensorType, inferred: Inferred) -> TensorType:
     if one.shape is None or two.shape is None or len(one.shape) != len(two.shape):
         return TensorType(one.dtype, None, one.wraps)
+    if one.wraps:
+        sizes = tuple(a if isinstance(a, int) and a == b else None for a, b in zip(one.shape, two.shape, strict=True))
+        return TensorType(one.dtype, sizes, one.wraps)
     return TensorType(one.dtype, tuple(_dim(a, b, inferred) for a, b in zip(one.shape, two.shape, strict=True)), one.wraps)
 
 

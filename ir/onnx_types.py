@@ -182,10 +182,15 @@ def tensor_proto(name: str, array: ArrayRef) -> TensorProto:
     return tensor
 
 
-def fill_tensor(tensor: TensorProto, name: str, array: ArrayRef) -> None:
-    """Write name, type and data into an empty tensor, as `tensor_proto` does."""
+def fill_header(tensor: TensorProto, name: str, array: ArrayRef) -> None:
+    """Write name and type, without the data, into an empty tensor. Raises KeyError for element types that ONNX does not have."""
     tensor.name, tensor.data_type = name, ONNX_OF_DTYPE[array.type.dtype]
     tensor.dims.extend(array.type.dims)
+
+
+def fill_tensor(tensor: TensorProto, name: str, array: ArrayRef) -> None:
+    """Write name, type and data into an empty tensor, as `tensor_proto` does."""
+    fill_header(tensor, name, array)
     data = array.blob.read().tobytes()
     if array.type.dtype is DType.STRING:
         tensor.string_data.extend(decode_strings(data))

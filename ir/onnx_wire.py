@@ -1,14 +1,17 @@
-"""Takes large tensor data out of a serialized ONNX model without reading it.
+"""Takes large tensor data out of a serialized ONNX model without reading it, and writes models without holding their data.
 
-An ONNX file is a protobuf message. This walks its wire format (https://protobuf.dev/programming-guides/encoding) down to every
+An ONNX file is a protobuf message. `split_model` walks its wire format (https://protobuf.dev/programming-guides/encoding) down to every
 `TensorProto.raw_data` and leaves it in the file: what comes back is a small message that parses quickly, and where the data lies.
-Field numbers are those of onnx.proto.
+`join_model` is the way back. Field numbers are those of onnx.proto.
 """
 
 from __future__ import annotations
 
 import mmap
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+
+from .blob import BlobRef, Bytes
 
 SLICE_KEY = "autosplitc.slice"
 """Key of the `external_data` entry that stands for a slice that was taken out; its value is the index of the slice."""
@@ -26,6 +29,7 @@ _RAW_DATA = 9
 _EXTERNAL_DATA = 13
 _DATA_LOCATION = 14
 _MODEL_GRAPH = 7
+_GRAPH_INITIALIZER = 5
 _VARINT, _I64, _LEN, _I32 = 0, 1, 2, 5
 _MAX_VARINT_BYTES = 10
 
@@ -111,8 +115,12 @@ def _encode(value: int) -> bytes:
     return bytes(out)
 
 
+def _head(number: int, length: int) -> bytes:
+    return _encode(number << 3 | _LEN) + _encode(length)
+
+
 def _field(number: int, body: bytes) -> bytes:
-    return _encode(number << 3 | _LEN) + _encode(len(body)) + body
+    return _head(number, len(body)) + body
 
 
 def _text(number: int, text: str) -> bytes:
@@ -130,3 +138,18 @@ def split_model(data: bytes | mmap.mmap, threshold_bytes: int) -> tuple[bytes, t
         return b"".join(splitter.message("model", 0, len(view))), tuple(splitter.slices)
     finally:
         view.release()
+
+
+def join_model(model: bytes, graph: bytes, tensors: Iterable[tuple[bytes, BlobRef | None]]) -> Iterator[bytes | Bytes]:
+    """Yield a serialized model in pieces: `model` without its graph, `graph` without its initializers, and the initializers.
+
+    An initializer is a serialized tensor, without data where a blob follows. Parsers take fields in any order, so they stand at the end.
+    """
+    held = [(tensor, blob, _head(_RAW_DATA, blob.nbytes) if blob is not None else b"") for tensor, blob in tensors]
+    lengths = [len(tensor) + len(head) + (blob.nbytes if blob is not None else 0) for tensor, blob, head in held]
+    heads = [_head(_GRAPH_INITIALIZER, length) for length in lengths]
+    yield model + _head(_MODEL_GRAPH, len(graph) + sum(lengths) + sum(len(head) for head in heads)) + graph
+    for head, (tensor, blob, data_head) in zip(heads, held, strict=True):
+        yield head + tensor + data_head
+        if blob is not None:
+            yield blob.read()
