@@ -202,12 +202,14 @@ def report_accuracy(model: onnx.ModelProto, calib: NDArray[np.uint8], images: ND
         cases[f"{bits}-bit waist"] = run(after, (np.clip(np.rint(waist / scale), 0, 2**bits - 1) * scale).astype(np.float32))
     for name, logits in cases.items():
         hits = logits.argmax(1) == labels
-        print(f"{name}: {100 * hits.mean():.2f} % of {len(hits)} test images, {100 * hits[:EVAL_IMAGES].mean():.2f} % of the first {EVAL_IMAGES}")
+        every, first = 100 * hits.mean(), 100 * hits[:EVAL_IMAGES].mean()
+        print(f"{name}: {every:.2f} % of {len(hits)} test images, {first:.2f} % of the first {EVAL_IMAGES}")
 
 
 def report_layers(model: onnx.ModelProto) -> None:
-    """Print one table row per node: result shape for one image, parameters, multiply-accumulates, bytes at 8 bits."""
-    shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim][1:] for v in onnx.shape_inference.infer_shapes(model).graph.value_info}
+    """Print one table row per node: result shape for one image, parameters, multiply-accumulates, values in the result."""
+    inferred = onnx.shape_inference.infer_shapes(model).graph.value_info
+    shapes = {value.name: [d.dim_value for d in value.type.tensor_type.shape.dim][1:] for value in inferred}
     shapes["logits"] = [CLASSES]
     sizes = {t.name: int(np.prod(t.dims)) for t in model.graph.initializer}
     for node in model.graph.node:
@@ -222,7 +224,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder for the three files")
     parser.add_argument("--data", type=Path, default=Path("/usr/share/datasets/fashion-mnist"), help="folder of the four .gz files")
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     images, labels = load_split(args.data, "train")
