@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from .graph import Const, Graph, Op
 from .types import Attrs, AttrValue
 
 
-def fresh_name(taken: Iterable[str], hint: str) -> str:
+def fresh_name(taken: Container[str], hint: str) -> str:
     """Return `hint`, or `hint.2`, `hint.3` ... : the first that is not in `taken`."""
-    known = taken if isinstance(taken, Mapping | set | frozenset) else set(taken)
     name, count = hint, 1
-    while name in known:
+    while name in taken:
         count += 1
         name = f"{hint}.{count}"
     return name

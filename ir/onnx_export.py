@@ -76,7 +76,8 @@ def write_onnx(
     inner = model.graph.SerializeToString(deterministic=True)
     model.ClearField("graph")
     with path.open("wb") as file:
-        file.writelines(join_model(model.SerializeToString(deterministic=True), inner, tensors))
+        for piece in join_model(model.SerializeToString(deterministic=True), inner, tensors):
+            file.write(piece)
 
 
 class _Filled:

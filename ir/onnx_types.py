@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from .graph import Graph
 from .types import ArrayRef, AttrScalar, AttrValue, Dim, DType, EmptyList, TensorType
 
 if TYPE_CHECKING:
-    from onnx import AttributeProto, GraphProto, SparseTensorProto, TensorProto, TypeProto
+    from onnx import AttributeProto, GraphProto, SparseTensorProto, TensorProto, TensorShapeProto, TypeProto
 
 DTYPE_OF_ONNX: dict[int, DType] = {
     0: DType.UNKNOWN,
@@ -75,7 +74,7 @@ def _wrapped(word: str, inner: TensorType) -> TensorType:
     return TensorType(inner.dtype, inner.shape, (word, *inner.wraps))
 
 
-def _dim(dim: TypeProto.Tensor) -> Dim:
+def _dim(dim: TensorShapeProto.Dimension) -> Dim:
     which = dim.WhichOneof("value")
     if which == "dim_value":
         return dim.dim_value if dim.dim_value >= 0 else None
@@ -114,7 +113,7 @@ def type_proto(type_: TensorType) -> TypeProto:
 
 def encode_strings(strings: Sequence[bytes]) -> bytes:
     """Return the blob of a string tensor: every string as its length (u32, little-endian) and its bytes."""
-    return b"".join(struct.pack("<I", len(s)) + s for s in strings)
+    return b"".join(len(s).to_bytes(4, "little") + s for s in strings)
 
 
 def decode_strings(data: bytes) -> list[bytes]:
@@ -122,7 +121,7 @@ def decode_strings(data: bytes) -> list[bytes]:
     strings: list[bytes] = []
     position = 0
     while position < len(data):
-        (length,) = cast("tuple[int]", struct.unpack_from("<I", data, position))
+        length = int.from_bytes(data[position : position + 4], "little")
         strings.append(data[position + 4 : position + 4 + length])
         position += 4 + length
     return strings
@@ -255,7 +254,7 @@ def attr_proto(name: str, value: AttrValue, graph: Callable[[Graph], GraphProto]
 
     proto = AttributeProto(name=name)
     if isinstance(value, EmptyList):
-        proto.type = cast("AttributeProto.AttributeType", next(k for k, v in _LIST_KINDS.items() if v == value.kind))
+        proto.type = next(k for k, v in _LIST_KINDS.items() if v == value.kind)
     elif isinstance(value, tuple):
         _set_list(proto, value, graph)
     else:

@@ -11,7 +11,7 @@ import mmap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from .blob import BlobRef, Bytes
+from .blob import BlobRef
 
 SLICE_KEY = "autosplitc.slice"
 """Key of the `external_data` entry that stands for a slice that was taken out; its value is the index of the slice."""
@@ -140,7 +140,7 @@ def split_model(data: bytes | mmap.mmap, threshold_bytes: int) -> tuple[bytes, t
         view.release()
 
 
-def join_model(model: bytes, graph: bytes, tensors: Iterable[tuple[bytes, BlobRef | None]]) -> Iterator[bytes | Bytes]:
+def join_model(model: bytes, graph: bytes, tensors: Iterable[tuple[bytes, BlobRef | None]]) -> Iterator[bytes | memoryview]:
     """Yield a serialized model in pieces: `model` without its graph, `graph` without its initializers, and the initializers.
 
     An initializer is a serialized tensor, without data where a blob follows. Parsers take fields in any order, so they stand at the end.
@@ -152,4 +152,4 @@ def join_model(model: bytes, graph: bytes, tensors: Iterable[tuple[bytes, BlobRe
     for head, (tensor, blob, data_head) in zip(heads, held, strict=True):
         yield head + tensor + data_head
         if blob is not None:
-            yield blob.read()
+            yield blob.read().data

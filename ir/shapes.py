@@ -156,9 +156,9 @@ def _matmul(op: Op, inputs: tuple[TensorType, ...], graph: Graph) -> tuple[Tenso
     a, b = inputs[0].shape, inputs[1].shape
     if not a or not b:
         return (TensorType(inputs[0].dtype, None),)
-    _check_equal(a[-1], b[-2] if len(b) > 1 else b[0])
+    _check_equal(a[-1], b[-2:][0])
     outer = broadcast(a[:-2], b[:-2])
-    tail = (*(a[-2:-1] if len(a) > 1 else ()), *(b[-1:] if len(b) > 1 else ()))
+    tail = (*a[-2:-1], *(b[-1:] if len(b) > 1 else ()))
     return (TensorType(inputs[0].dtype, None if outer is None else (*outer, *tail)),)
 
 

@@ -1,0 +1,3 @@
+from onnx import ModelProto
+
+def inline_local_functions(model: ModelProto, convert_version: bool = ...) -> ModelProto: ...

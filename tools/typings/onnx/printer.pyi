@@ -1,0 +1,3 @@
+from onnx import FunctionProto, GraphProto, ModelProto
+
+def to_text(proto: ModelProto | FunctionProto | GraphProto) -> str: ...
