@@ -19,6 +19,15 @@ def check_target(candidate: object, where: str) -> Target:
 
     Raises CompileError (AS413) with one diagnostic for each attribute that is missing or makes no sense; `where` says who made it.
     """
+    problems = target_problems(candidate)
+    if problems or not isinstance(candidate, Target):
+        kind, hint = type(candidate).__name__, "see docs/new-target.md"
+        raise CompileError(Diagnostic("AS413", f"{kind} object is no valid target: {p}", where, hint=hint) for p in problems)
+    return candidate
+
+
+def target_problems(candidate: object) -> tuple[str, ...]:
+    """Return what keeps an object from being a target: attributes that are missing or make no sense."""
     problems: list[str] = []
     for name, (wanted, holds) in _ATTRIBUTES.items():
         try:
@@ -28,12 +37,7 @@ def check_target(candidate: object, where: str) -> Target:
             continue
         if not holds(value):
             problems.append(f"{name} is {value!r}, not {wanted}")
-    if problems or not isinstance(candidate, Target):
-        kind = type(candidate).__name__
-        found = problems or ["it does not satisfy autosplitc.targets.Target"]
-        hint = "see docs/new-target.md"
-        raise CompileError(Diagnostic("AS413", f"{kind} object is no valid target: {p}", where, hint=hint) for p in found)
-    return candidate
+    return tuple(problems)
 
 
 _ASCENDING_BITS = tuple(bits for count in BIT_ROWS for bits in combinations(BIT_ROWS, count))

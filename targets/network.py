@@ -90,7 +90,9 @@ def parse_network(text: str) -> Network:
 
 def _rate(head: str) -> float:
     if head and head[0].isalpha():
-        raise _error(f"unknown network {head!r}", f"{did_you_mean(head.lower(), PRESETS)} A rate such as 3mbps will do too")
+        near = did_you_mean(head.lower(), PRESETS)
+        also = " A rate such as 3mbps will do too" if near.endswith("?") else "; or a rate such as 3mbps"
+        raise _error(f"unknown network {head!r}", near + also)
     return parse_rate_bps(head)
 
 

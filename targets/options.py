@@ -25,7 +25,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from autosplitc.ir import EXIT_USAGE, CompileError, Diagnostic, did_you_mean
 
-from .checks import check_target
+from .checks import check_target, target_problems
 from .target import Target
 from .units import BANDWIDTH, FREQUENCY, RATE, SIZE, TIME, Quantity, parse_quantity
 
@@ -64,14 +64,22 @@ def with_options(target: Target, text: str, spelled: str) -> Target:
         changes["name"] = spelled
     try:
         changed: object = dataclasses.replace(target, **changes)
-        return check_target(changed, f"target {spelled!r}")
     except ValueError as error:
         raise _error(f"target {target.name!r} refuses these options: {error}", spelled, "") from error
+    problems = target_problems(changed)
+    if problems:
+        raise _error(f"target {target.name!r} refuses these options: {'; '.join(problems)}", spelled, "")
+    return check_target(changed, f"target {spelled!r}")
 
 
 def _option_name(field: str) -> str:
-    suffix = next((s for s in _SUFFIXES if field.endswith(s)), "")
-    return field.removesuffix(suffix).replace("_", "-")
+    return field.removesuffix(_suffix(field)).replace("_", "-")
+
+
+def _suffix(field: str) -> str:
+    """Return the unit at the end of a field's name, "" if there is none. `macs_per_s` is no time."""
+    found = next((suffix for suffix in _SUFFIXES if field.endswith(suffix)), "")
+    return "" if found == "_s" and field.endswith("_per_s") else found
 
 
 def _hints(target: Target) -> Mapping[str, Any]:
@@ -88,7 +96,7 @@ def _value(text: str, field: str, option: str, hint: Any, spelled: str) -> Any:
     if type(None) in kinds and text == "none":
         return None
     kind = next((k for k in kinds if k is not type(None)), None)
-    quantity = next((q for suffix, q in _SUFFIXES.items() if field.endswith(suffix)), None)
+    quantity = _SUFFIXES.get(_suffix(field))
     if quantity is not None:
         try:
             exact = parse_quantity(text, quantity, what=option)
@@ -115,7 +123,7 @@ def _scalar(text: str, kind: Any, option: str, spelled: str) -> Any:
     number = _NUMBER.fullmatch(text)
     if number is None or (kind is int and number.group(1)):
         raise _error(f"option {option!r} cannot be {text!r}", spelled, f"{option}=16")
-    return int(text) if kind is int or not number.group(1) else float(text)
+    return float(text) if kind is float or number.group(1) else int(text)
 
 
 def _error(message: str, spelled: str, hint: str) -> CompileError:

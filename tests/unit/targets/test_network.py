@@ -1,0 +1,56 @@
+"""Networks: how they are written, and what sending costs."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autosplitc.targets import PRESETS, Network, parse_network
+
+
+def test_a_rate_alone() -> None:
+    assert parse_network("3mbps") == Network("3mbps", 3e6)
+
+
+def test_a_rate_with_round_trip_and_overhead() -> None:
+    assert parse_network(" 3Mbps , rtt=0.02s,overhead = 40B") == Network("3mbps,rtt=20ms,overhead=40B", 3e6, 0.02, 40)
+
+
+def test_a_preset_keeps_its_source_and_takes_other_settings() -> None:
+    network = parse_network("BLE,rtt=30ms")
+    assert network == Network("ble,rtt=30ms", 236.7e3, 0.03, 0, PRESETS["ble"].source)
+    assert parse_network("ble,rtt=7.5ms") == PRESETS["ble"]
+
+
+@pytest.mark.parametrize("name", ["ble", "3g", "4g", "5g", "wifi"])
+def test_presets_have_sources_and_read_back(name: str) -> None:
+    network = parse_network(name)
+    assert network.text == name
+    assert network.rate_bps > 0
+    assert network.rtt_s > 0
+    assert len(network.source) > 20
+
+
+def test_sending_takes_bits_over_rate_plus_a_round_trip() -> None:
+    network = parse_network("3mbps,rtt=20ms,overhead=40B")
+    assert network.transfer_s(0) == 0
+    assert math.isclose(network.transfer_s(335), 375 * 8 / 3e6 + 0.02)
+
+
+RATES = st.builds("{}.{}{}".format, st.integers(1, 999), st.integers(0, 999), st.sampled_from(["kbps", "mbps"]))
+
+
+@given(
+    head=st.sampled_from(list(PRESETS)) | RATES,
+    rtt_us=st.none() | st.integers(0, 10**6),
+    overhead=st.none() | st.integers(0, 5000),
+)
+def test_the_canonical_text_reads_back_as_the_same_network(head: str, rtt_us: int | None, overhead: int | None) -> None:
+    text = head + (f",rtt={rtt_us}us" if rtt_us is not None else "") + (f",overhead={overhead}B" if overhead is not None else "")
+    network = parse_network(text)
+    assert parse_network(network.text) == network
+    assert network.rtt_s == (rtt_us / 10**6 if rtt_us is not None else PRESETS[head].rtt_s if head in PRESETS else 0)
+    assert network.overhead_bytes == (overhead or 0)

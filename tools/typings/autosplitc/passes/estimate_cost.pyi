@@ -1,0 +1,1 @@
+from passes.estimate_cost import *

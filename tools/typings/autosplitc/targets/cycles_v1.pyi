@@ -1,0 +1,1 @@
+from targets.cycles_v1 import *

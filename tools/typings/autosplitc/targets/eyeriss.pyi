@@ -1,0 +1,1 @@
+from targets.eyeriss import *
