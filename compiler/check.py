@@ -1,0 +1,199 @@
+"""Verification: the emitted halves against the uncut quantised model, bit for bit, in stock ONNX Runtime.
+
+`check_bundle` is what ends every compile. At ORT_ENABLE_EXTENDED the halves and `whole` must agree in every bit of every output, alone and
+in a batch where the batch is free; at ORT_ENABLE_ALL, where the engine changes layouts of float parts, the difference is reported and not
+judged. Deviation from the float model is no matter of this file: see `measure.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosplitc.ir import CompileError, Diagnostic, Module
+from autosplitc.passes import Env, Feed, Request, WireLayout
+
+from .codegen import write_side
+from .engine import Arrays, Engine, Level, in_one_batch, outputs_of_halves, sample_feeds
+
+SAMPLES = 3
+"""Runs that the halves are checked on, each alone and all as one batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How far an output of the halves is from that of the whole in one run.
+
+    differing: elements that are not bit-equal, of `elements`. max_abs: largest difference, in the output's own unit; max_rel: the same as a
+    part of the largest magnitude in the whole's output. Both are None where they are no finite numbers.
+    """
+
+    output: str
+    run: int
+    batch: int
+    differing: int
+    elements: int
+    max_abs: float | None
+    max_rel: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What the comparison found.
+
+    batches: batch size of every run. first: the first output that differs at the extended level (None: bit-equal). deterministic: the whole
+    gave the same bits when it ran again (looked at only where something differs). max_rel_all: largest relative difference at the level
+    `all`. payload_bytes: bytes a sample that the edge made.
+    """
+
+    batches: tuple[int, ...]
+    first: Difference | None
+    deterministic: bool
+    max_rel_all: float
+    payload_bytes: int
+
+    @property
+    def equal(self) -> bool:
+        """Whether halves and whole agree bit for bit at the extended level."""
+        return self.first is None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report as measurements.json holds it."""
+        return {
+            "halves_equal_whole": self.equal,
+            "level": "extended",
+            "batches": list(self.batches),
+            "deterministic": self.deterministic,
+            "first_difference": None if self.first is None else asdict(self.first),
+            "max_relative_difference_at_level_all": self.max_rel_all,
+            "payload_bytes": self.payload_bytes,
+        }
+
+
+def check_bundle(module: Module, folder: Path, env: Env) -> dict[str, Any]:
+    """Check `edge.onnx` and `cloud.onnx` in a folder against the module's `whole`; return the report for measurements.json.
+
+    Samples are the first of the calibration data, or seeded noise. Raises CompileError: AS701 halves and whole differ, AS702 a graph does
+    not load, AS703 a graph does not run, AS704 the payload has another size than the manifest says. Warns: AS705 outputs are random.
+    """
+    feeds = list(sample_feeds(module, env.calib, module.fact(Request).seed, SAMPLES))
+    batch = in_one_batch(module.graph("whole"), feeds)
+    runs = feeds if batch is None else [*feeds, batch]
+    edge = folder / "edge.onnx"
+    cloud = folder / "cloud.onnx" if module.has_graph("cloud") else None
+    with TemporaryDirectory(prefix="autosplitc-") as scratch:
+        whole = Path(scratch) / "whole.onnx"
+        write_side(module.graph("whole"), whole)
+        report = check_halves(edge, cloud, whole, module.fact(WireLayout), runs)
+    if not report.equal and report.deterministic:
+        raise CompileError(_differ(report))
+    if not report.equal:
+        env.warn(Diagnostic("AS705", "the model gives other outputs every time, so that its halves cannot be checked", severity="warning"))
+    return report.as_json()
+
+
+def check_halves(
+    edge: Path | bytes, cloud: Path | bytes | None, whole: Path | bytes, layout: WireLayout, runs: Sequence[Feed]
+) -> CheckReport:
+    """Run the halves and the whole on `runs` and compare; `cloud` is None for Edge-Only. Raises CompileError AS702, AS703, AS704."""
+    first: Difference | None = None
+    deterministic = True
+    max_rel_all = 0.0
+    batches: tuple[int, ...] = ()
+    levels: tuple[Level, ...] = ("extended", "all")
+    for level in levels:
+        payloads, made = _run_halves(edge, cloud, layout, runs, level)
+        engine = Engine.load(whole, "the whole model", level)
+        expected = [engine.run(feed) for feed in runs]
+        found = _differences(made, expected, payloads)
+        if level == "all":
+            max_rel_all = max((d.max_rel or 0.0 for d in found), default=0.0)
+            continue
+        batches = tuple(payloads)
+        first = next(iter(found), None)
+        if first is not None:
+            deterministic = not _differences([engine.run(feed) for feed in runs], expected, payloads)
+    return CheckReport(batches, first, deterministic, max_rel_all, layout.nbytes)
+
+
+def _run_halves(
+    edge: Path | bytes, cloud: Path | bytes | None, layout: WireLayout, runs: Sequence[Feed], level: Level
+) -> tuple[list[int], list[Arrays]]:
+    """Return the batch size and the model outputs of every run. One graph is loaded at a time."""
+    engine = Engine.load(edge, "edge.onnx", level)
+    from_edge = [engine.run(feed) for feed in runs]
+    del engine
+    rows = [_checked_payload(layout, made) for made in from_edge]
+    from_cloud: list[Arrays] = [{} for _ in runs]
+    if cloud is not None:
+        engine = Engine.load(cloud, "cloud.onnx", level)
+        from_cloud = [engine.run({name: made[name] for name in engine.inputs}) for made in from_edge]
+    places = {p.output: (p.side, p.name) for p in layout.outputs}
+    return rows, [outputs_of_halves(places, *pair) for pair in zip(from_edge, from_cloud, strict=True)]
+
+
+def _checked_payload(layout: WireLayout, made: Arrays) -> int:
+    """Return the batch size that a payload is for (1 where there is none)."""
+    if not layout.payload:
+        return 1
+    payload = made[layout.payload]
+    if payload.dtype != np.uint8 or payload.ndim != 2 or payload.shape[1] != layout.nbytes:
+        message = f"the payload is {payload.dtype}{list(payload.shape)}, where {layout.nbytes} bytes a sample were planned"
+        raise CompileError(Diagnostic("AS704", message, "edge.onnx"))
+    return len(payload)
+
+
+def _differences(made: Sequence[Arrays], expected: Sequence[Arrays], batches: Sequence[int]) -> list[Difference]:
+    """Return what differs, run by run."""
+    found: list[Difference] = []
+    for run, (mine, wanted) in enumerate(zip(made, expected, strict=True)):
+        for output, value in wanted.items():
+            difference = _difference(output, run, batches[run], mine[output], value)
+            if difference is not None:
+                found.append(difference)
+    return found
+
+
+def _difference(output: str, run: int, batch: int, mine: NDArray[Any], wanted: NDArray[Any]) -> Difference | None:
+    if mine.shape != wanted.shape or mine.dtype != wanted.dtype:
+        return Difference(output, run, batch, wanted.size, wanted.size, None, None)
+    same = _same_bits(mine, wanted)
+    if same.all():
+        return None
+    differing = int(same.size - np.count_nonzero(same))
+    if wanted.dtype.kind not in "fiub":
+        return Difference(output, run, batch, differing, wanted.size, None, None)
+    exact = np.asarray(wanted, np.float64)
+    with np.errstate(invalid="ignore"):
+        apart = float(np.max(np.abs(np.asarray(mine, np.float64) - exact)))
+    largest = float(np.max(np.abs(exact)))
+    if not (math.isfinite(apart) and math.isfinite(largest)):
+        return Difference(output, run, batch, differing, wanted.size, None, None)
+    return Difference(output, run, batch, differing, wanted.size, apart, apart / largest if largest > 0 else None)
+
+
+def _same_bits(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return where two arrays of one type agree; equal NaN bits agree, 0.0 and -0.0 do not."""
+    if a.dtype.kind != "f":
+        return np.asarray(a == b).reshape(-1)
+    bits = f"u{a.dtype.itemsize}"
+    return np.ascontiguousarray(a).reshape(-1).view(bits) == np.ascontiguousarray(b).reshape(-1).view(bits)
+
+
+def _differ(report: CheckReport) -> Diagnostic:
+    first = report.first
+    if first is None:
+        raise ValueError("nothing differs")
+    size = "" if first.max_abs is None else f", by up to {first.max_abs:.3g}"
+    notes = (
+        f'output "{first.output}", run {first.run} (batch {first.batch}): {first.differing} of {first.elements} elements differ{size}',
+        "this is a fault of the compiler or of this build of ONNX Runtime, not of the model",
+    )
+    return Diagnostic("AS701", "the halves and the whole model give different outputs", notes=notes, hint="--dump-ir DIR")

@@ -1,0 +1,120 @@
+"""Stock ONNX Runtime on emitted graphs: sessions that give the same bits every time, and what they are fed with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosplitc.ir import CompileError, Diagnostic, Graph, Module
+from autosplitc.passes import Data, Feed, Ranges, feeds_of, noise_feeds
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession, SessionOptions
+
+Level: TypeAlias = Literal["disabled", "basic", "extended", "all"]
+"""How much ONNX Runtime rewrites a graph before it runs."""
+
+Arrays: TypeAlias = dict[str, NDArray[Any]]
+"""Values by name."""
+
+
+@dataclass(frozen=True, eq=False)
+class Engine:
+    """A loaded graph; `file` names it in diagnostics."""
+
+    session: InferenceSession
+    file: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    @staticmethod
+    def load(model: Path | bytes, file: str, level: Level = "extended") -> Engine:
+        """Load a graph for one thread. Raises CompileError AS702 where ONNX Runtime does not take it."""
+        from onnxruntime import InferenceSession
+
+        try:
+            session = InferenceSession(model, session_options(level), ["CPUExecutionProvider"])
+        except Exception as error:
+            raise CompileError(_refused("AS702", f"ONNX Runtime does not load {file}", level, error)) from None
+        return Engine(session, file, tuple(i.name for i in session.get_inputs()), tuple(o.name for o in session.get_outputs()))
+
+    def run(self, feed: Feed) -> Arrays:
+        """Return all outputs of one run. Raises CompileError AS703 where it fails."""
+        try:
+            values = self.session.run(self.outputs, {name: feed[name] for name in self.inputs})
+        except Exception as error:
+            raise CompileError(_refused("AS703", f"ONNX Runtime does not run {self.file}", "", error)) from None
+        return dict(zip(self.outputs, values, strict=True))
+
+
+def session_options(level: Level) -> SessionOptions:
+    """Return options for one thread at an optimisation level.
+
+    `x64quantprecision` keeps 8-bit weights from saturating on processors with AVX2 but no VNNI.
+    """
+    from onnxruntime import GraphOptimizationLevel, SessionOptions
+
+    levels = {
+        "disabled": GraphOptimizationLevel.ORT_DISABLE_ALL,
+        "basic": GraphOptimizationLevel.ORT_ENABLE_BASIC,
+        "extended": GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+        "all": GraphOptimizationLevel.ORT_ENABLE_ALL,
+    }
+    options = SessionOptions()
+    options.graph_optimization_level = levels[level]
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    options.enable_cpu_mem_arena = False
+    options.add_session_config_entry("session.x64quantprecision", "1")
+    return options
+
+
+def _refused(code: str, message: str, level: str, error: Exception) -> Diagnostic:
+    at_level = (f"at optimisation level {level}",) if level else ()
+    return Diagnostic(code, message, notes=(" ".join(str(error).split()), *at_level))
+
+
+def sample_feeds(module: Module, data: Data | None, seed: int, count: int) -> Iterator[Feed]:
+    """Yield at most `count` runs of samples; without data seeded noise within the ranges that the inputs were seen to have.
+
+    Integer inputs of noise hold ones in even runs and zeros in odd ones: ones suit sizes, zeros suit indices.
+    """
+    if data is not None:
+        yield from islice(feeds_of(module.main, data.batches()), count)
+        return
+    found = module.get(Ranges)
+    ranges = {r.value: (r.low, r.high) for r in found.values} if found is not None and found.calibrated else {}
+    pairs = zip(noise_feeds(module.main, seed, count, 1), noise_feeds(module.main, seed, count, 0), strict=True)
+    for run, pair in enumerate(pairs):
+        feed = pair[run % 2]
+        yield {name: _within(array, *ranges[name]) if name in ranges else array for name, array in feed.items()}
+
+
+def _within(noise: NDArray[Any], low: float, high: float) -> NDArray[Any]:
+    """Return normal noise moved to the middle of a range, four standard deviations wide, and cut off at its ends."""
+    return np.clip((low + high) / 2 + noise * ((high - low) / 4), low, high).astype(noise.dtype)
+
+
+def in_one_batch(graph: Graph, feeds: Sequence[Feed]) -> Feed | None:
+    """Return several runs as one batch; None where the graph's batch is fixed or an input is not made of samples."""
+    if len(feeds) < 2 or not all(_is_batched(graph, name) for name in graph.input):
+        return None
+    return {name: np.concatenate([feed[name] for feed in feeds]) for name in graph.input}
+
+
+def _is_batched(graph: Graph, name: str) -> bool:
+    shape = graph.input[name].type.shape
+    return bool(shape) and isinstance(shape[0], str)
+
+
+
+def outputs_of_halves(places: Mapping[str, tuple[str, str]], edge: Arrays, cloud: Arrays) -> Arrays:
+    """Return the model's outputs from those of the halves; `places` maps an output to (side, name there)."""
+    return {output: (edge if side == "edge" else cloud)[name] for output, (side, name) in places.items()}

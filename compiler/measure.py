@@ -1,0 +1,247 @@
+"""What is measured on the emitted files; everything here goes to measurements.json and varies from machine to machine.
+
+`measure_bundle` compares the halves with the float model on evaluation data, else on calibration data, else on seeded noise:
+signal-to-noise ratio of every output, and for classifiers top-1 accuracy (with labels) and agreement. It also takes file sizes, run times,
+and the memory of the edge half in a process of its own.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosplitc.ir import DType, Graph, Module, Op, TensorType, Value
+from autosplitc.passes import Data, Env, Feed, Request, WireLayout, feeds_of
+
+from .codegen import write_side
+from .engine import Arrays, Engine, outputs_of_halves, sample_feeds
+from .metrics import Share, agreement, top1
+
+Json = dict[str, Any]
+
+SAMPLES = 16
+"""Runs that are compared with the float model where there is no evaluation data; 4 of noise."""
+NOISE_SAMPLES = 4
+
+_RSS_TIMEOUT_S = 120.0
+
+
+def measure_bundle(module: Module, folder: Path, env: Env, evaluation: Data | None) -> Json:
+    """Measure `edge.onnx` and `cloud.onnx` in a folder.
+
+    Returns, for measurements.json: `data` (what was run, how many samples), `quality` (`sqnr_db`: the least over float outputs; each
+    output's own; `top1` and `agreement` with n and 95 % interval where an output is a classifier's), `times_s` (medians, one thread),
+    `file_bytes`, `payload_bytes` a sample, `edge_rss_bytes` (None where the system does not tell). Raises CompileError AS702, AS703.
+    """
+    data = evaluation if evaluation is not None else env.calib
+    named = "evaluation" if evaluation is not None else "calibration" if data is not None else "noise"
+    if evaluation is not None:
+        feeds: Iterable[Feed] = feeds_of(module.main, evaluation.batches())
+        count = evaluation.samples
+    else:
+        count = SAMPLES if data is not None else NOISE_SAMPLES
+        feeds = sample_feeds(module, data, module.fact(Request).seed, count)
+    with TemporaryDirectory(prefix="autosplitc-") as scratch:
+        path = Path(scratch) / "float.onnx"
+        write_side(module.main, path)
+        comparison = _compare(module, folder, path, env.progress.track(feeds, "measure", count))
+    labels = None if data is None else data.labels()
+    found: Json = {
+        "data": {"source": named, "samples": comparison.samples},
+        "quality": comparison.quality(labels),
+        "times_s": comparison.times(),
+        "file_bytes": {p.name: p.stat().st_size for p in sorted(folder.iterdir()) if ".onnx" in p.suffixes},
+        "payload_bytes": module.fact(WireLayout).nbytes,
+        "edge_rss_bytes": edge_rss_bytes(folder / "edge.onnx"),
+    }
+    return found
+
+
+@dataclass
+class _Powers:
+    """Sums of squares of an output of the float model and of its error."""
+
+    signal: float = 0.0
+    noise: float = 0.0
+
+    def add(self, exact: NDArray[Any], value: NDArray[Any]) -> None:
+        flat = np.asarray(exact, np.float64).reshape(-1)
+        error = flat - np.asarray(value, np.float64).reshape(-1)
+        self.signal += float(np.dot(flat, flat))
+        self.noise += float(np.dot(error, error))
+
+    @property
+    def sqnr_db(self) -> float | None:
+        """Signal-to-noise ratio in dB; None where it is not finite (no error at all, or no numbers)."""
+        if not (math.isfinite(self.signal) and math.isfinite(self.noise)) or self.noise <= 0 or self.signal <= 0:
+            return None
+        return 10 * math.log10(self.signal / self.noise)
+
+    @property
+    def exact(self) -> bool:
+        return self.noise == 0.0
+
+
+@dataclass
+class _Comparison:
+    """Running sums over samples; logits are those of the first float output where it is a classifier's."""
+
+    samples: int = 0
+    powers: dict[str, _Powers] = field(default_factory=dict[str, _Powers])
+    logits: str = ""
+    exact: list[NDArray[Any]] = field(default_factory=list[NDArray[Any]])
+    mine: list[NDArray[Any]] = field(default_factory=list[NDArray[Any]])
+    edge_s: list[float] = field(default_factory=list[float])
+    cloud_s: list[float] = field(default_factory=list[float])
+    float_s: list[float] = field(default_factory=list[float])
+
+    def add(self, expected: Arrays, made: Arrays) -> None:
+        """Take in the outputs of one run."""
+        for name, value in expected.items():
+            if value.dtype.kind == "f":
+                self.powers.setdefault(name, _Powers()).add(value, made[name])
+        if not self.logits:
+            self.logits = next((name for name, value in expected.items() if _is_logits(value)), "")
+        if self.logits:
+            self.exact.append(_as_logits(expected[self.logits]))
+            self.mine.append(_as_logits(made[self.logits]))
+        self.samples += 1
+
+    def quality(self, labels: NDArray[Any] | None) -> Json:
+        """Return the figures of `quality`."""
+        outputs = [{"output": name, "sqnr_db": p.sqnr_db, "exact": p.exact} for name, p in self.powers.items()]
+        known = [p.sqnr_db for p in self.powers.values() if p.sqnr_db is not None]
+        found: Json = {"sqnr_db": min(known, default=None), "outputs": outputs, "top1": None, "agreement": None}
+        if not self.logits:
+            return found
+        exact, mine = np.concatenate(self.exact), np.concatenate(self.mine)
+        found["agreement"] = _share(agreement(exact, mine))
+        if labels is not None and labels.ndim == 1 and len(labels) >= len(mine):
+            wanted = labels[: len(mine)]
+            found["top1"] = {**_share(top1(mine, wanted)), "float": _share(top1(exact, wanted))}
+        return found
+
+    def times(self) -> Json:
+        """Return median run times in seconds."""
+        parts = (("edge", self.edge_s), ("cloud", self.cloud_s), ("float_model", self.float_s))
+        return {name: statistics.median(seconds) if seconds else None for name, seconds in parts}
+
+
+def _is_logits(value: NDArray[Any]) -> bool:
+    """Whether an output is a vector of at least two figures a sample."""
+    if value.dtype.kind != "f" or value.ndim < 2:
+        return False
+    classes = max(value.shape[1:])
+    return classes > 1 and value.size == value.shape[0] * classes
+
+
+def _as_logits(value: NDArray[Any]) -> NDArray[Any]:
+    return value.reshape(value.shape[0], -1)
+
+
+def _share(share: Share) -> Json:
+    low, high = share.interval
+    return {"value": share.value, "n": share.n, "interval95": [low, high]}
+
+
+def _compare(module: Module, folder: Path, float_model: Path, feeds: Iterator[Feed]) -> _Comparison:
+    """Run the float model and the halves on every feed."""
+    layout = module.fact(WireLayout)
+    places = {p.output: (p.side, p.name) for p in layout.outputs}
+    reference = Engine.load(float_model, "the float model")
+    edge = Engine.load(folder / "edge.onnx", "edge.onnx")
+    cloud = Engine.load(folder / "cloud.onnx", "cloud.onnx") if module.has_graph("cloud") else None
+    found = _Comparison()
+    first = next(feeds, None)
+    if first is None:
+        return found
+    _halves(edge, cloud, first)
+    for feed in chain((first,), feeds):
+        started_s = time.perf_counter()
+        expected = reference.run(feed)
+        found.float_s.append(time.perf_counter() - started_s)
+        from_edge, from_cloud, edge_s, cloud_s = _halves(edge, cloud, feed)
+        found.edge_s.append(edge_s)
+        if cloud is not None:
+            found.cloud_s.append(cloud_s)
+        found.add(expected, outputs_of_halves(places, from_edge, from_cloud))
+    return found
+
+
+def _halves(edge: Engine, cloud: Engine | None, feed: Feed) -> tuple[Arrays, Arrays, float, float]:
+    """Return what edge and cloud give, and how long each took."""
+    started_s = time.perf_counter()
+    from_edge = edge.run(feed)
+    between_s = time.perf_counter()
+    from_cloud = cloud.run({name: from_edge[name] for name in cloud.inputs}) if cloud is not None else {}
+    return from_edge, from_cloud, between_s - started_s, time.perf_counter() - between_s
+
+
+_RSS_PROGRAM = """
+import sys
+import numpy, onnxruntime
+
+def peak():
+    try:
+        with open("/proc/self/status") as status:
+            return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
+    except OSError:
+        import resource
+        rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return rss if sys.platform == "darwin" else rss * 1024
+
+def run(path):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
+    types = {"tensor(float16)": "float16", "tensor(float)": "float32", "tensor(double)": "float64", "tensor(bool)": "bool"}
+    feed = {}
+    for value in session.get_inputs():
+        shape = [d if isinstance(d, int) else 1 for d in value.shape]
+        feed[value.name] = numpy.ones(shape, types.get(value.type) or value.type[len("tensor("):-1])
+    session.run(None, feed)
+
+run(sys.argv[1])
+before = peak()
+run(sys.argv[2])
+print(peak() - before)
+"""
+"""Prints what one run of a graph adds to the peak resident memory of a process that has run an empty graph.
+
+Linux's VmHWM is the process's own; `ru_maxrss` may be inherited from the process that started it.
+"""
+
+
+_VALUE = TensorType(DType.F32, (1,))
+_EMPTY = Graph("empty", (("", 21),), (Value("x", _VALUE),), (), (Op(("y",), "identity", ("x",), types=(_VALUE,)),), ("y",))
+
+
+def edge_rss_bytes(model: Path) -> int | None:
+    """Return the peak resident memory that loading and running a graph once adds to a fresh process with ONNX Runtime, in bytes.
+
+    None where the system has no such figure or the process fails.
+    """
+    if sys.platform == "win32":
+        return None
+    with TemporaryDirectory(prefix="autosplitc-") as scratch:
+        empty = Path(scratch) / "empty.onnx"
+        write_side(_EMPTY, empty)
+        command = [sys.executable, "-c", _RSS_PROGRAM, str(empty), str(model)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_RSS_TIMEOUT_S, check=True)
+            return int(done.stdout)
+        except (OSError, ValueError, subprocess.SubprocessError):
+            return None

@@ -1,0 +1,210 @@
+"""partition: makes the graphs `edge`, `cloud` and `whole` of the chosen plan, and the layout of what crosses the wire.
+
+The three share their ops: `edge` is the edge part, the wire's quantisers and `pack`; `cloud` is `unpack`, the wire's dequantisers and the
+cloud part; `whole` is both parts with codes handed over unpacked. So halves and whole can be compared bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from autosplitc.ir import Attrs, Const, DType, Graph, Loc, Module, Op, TensorType, Value, at_batch_one, code_dtype, fresh_name, packed_bytes
+
+from .base import Env, Pass
+from .facts import Choice, OutputPlace, Plan, Ranges, Request, Solutions, ValueRange, WireLayout, WireTensor
+from .quantize.affine import Affine, affine_of_range
+from .quantize.insert import ABSORBED, EdgePart, EdgeRecipe, build_edge, dequantize_op, free_mark, quantize_op
+from .roles import roles
+
+PAYLOAD = "payload"
+"""Name of the edge graph's first output and the cloud graph's first input, unless the model has that name already."""
+
+_ONNX_FLOAT = {DType.F32: 1, DType.F16: 10, DType.F64: 11, DType.BF16: 16}
+"""TensorProto.DataType of the floats (ONNX specification, onnx.proto)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wire:
+    """A crossing tensor: its model name and type, the value that travels and its type, and its quantiser (None: it travels as it is)."""
+
+    name: str
+    type: TensorType
+    sent: str
+    sent_type: TensorType
+    affine: Affine | None
+
+
+@dataclass(frozen=True)
+class Partition(Pass):
+    """Cuts `main` after the chosen plan's last edge op. Gives graphs `edge`, `cloud`, `whole` and the fact `wire-layout`.
+
+    Edge-Only has neither a `cloud` graph nor a payload: its outputs are the edge graph's.
+    """
+
+    name: ClassVar[str] = "partition"
+    summary: ClassVar[str] = "make the edge, cloud and whole graphs of the chosen plan"
+    needs: ClassVar = (Request, Ranges, Solutions, Choice)
+    gives: ClassVar = (WireLayout,)
+
+    def apply(self, module: Module, env: Env) -> Module:
+        """Return the module with the three graphs; the chosen plan must be on the list of solutions."""
+        del env
+        plan = module.fact(Solutions).plans[module.fact(Choice).index]
+        main = module.main
+        graph = main if _batch_can_stay(main, plan.position) else at_fixed_batch(main)
+        part = build_edge(_recipe(graph, plan, module.fact(Ranges)))
+        ranges = {r.value: r for r in module.fact(Ranges).values}
+        wire_bits = {b.name: b.bits for b in plan.wire_bits}
+        wires = tuple(_wire(part, ranges, name, wire_bits.get(name)) for name in _crossing(graph, plan.position))
+        layout = _layout(graph, plan.position, wires)
+        cloud_ops = _cloud_ops(part.recipe, wires)
+        graphs = [main, _edge_graph(graph, part, wires, layout), _whole_graph(graph, part, cloud_ops)]
+        if plan.position < len(graph.ops):
+            graphs.insert(2, _cloud_graph(graph, wires, cloud_ops, layout))
+        kept = tuple(fact for fact in module.facts if fact.graph in ("", main.name))
+        return Module(tuple(graphs), kept).with_fact(layout)
+
+
+def _recipe(graph: Graph, plan: Plan, ranges: Ranges) -> EdgeRecipe:
+    """Return the bits and quantisers of everything on the edge."""
+    found = roles(graph)
+    by_value = {r.value: r for r in ranges.values}
+    bits = {found.root[b.name]: b.bits for b in plan.act_bits}
+    affine = {root: affine_of_range(by_value[root].low, by_value[root].high, width) for root, width in bits.items()}
+    inner = {
+        op.name: affine_of_range(_inner_low(by_value[op.result]), _inner_high(by_value[op.result]), 8)
+        for op in graph.ops[: plan.position]
+        if op.name in found.quantised and op.attrs.str_("act") not in ("", *ABSORBED) and by_value[op.result].inner_low is not None
+    }
+    weight_bits = {b.name: b.bits for b in plan.weight_bits}
+    return EdgeRecipe(graph, found, plan.position, affine, inner, weight_bits, free_mark(graph))
+
+
+def _inner_low(found: ValueRange) -> float:
+    return found.low if found.inner_low is None else found.inner_low
+
+
+def _inner_high(found: ValueRange) -> float:
+    return found.high if found.inner_high is None else found.inner_high
+
+
+def _crossing(graph: Graph, position: int) -> tuple[str, ...]:
+    """Values that a cloud op reads and that are there before the cut, in the order in which they come to be."""
+    wanted = {name for op in graph.ops[position:] for name in op.inputs if name and not graph.is_const(name)}
+    made = (r for op in graph.ops[:position] for r in op.results if r)
+    return tuple(name for name in (*graph.input, *made) if name in wanted)
+
+
+def _wire(part: EdgePart, ranges: Mapping[str, ValueRange], name: str, bits: int | None) -> _Wire:
+    """Return what travels for a crossing value, after adding a quantiser of its own where the wire needs one (`bits` None: raw)."""
+    recipe = part.recipe
+    type_ = recipe.graph.type_of(name)
+    if bits is None:
+        if type_.dtype.bits == 0 or type_.dtype.is_float or type_.wraps:
+            raise ValueError(f"{name!r} ({type_}) cannot cross without wire bits")
+        return _Wire(name, type_, name, type_, None)
+    if part.is_coded(name) and part.affine_of(name).bits == bits:
+        return _Wire(name, type_, part.read_codes(name), part.code_type(name), part.affine_of(name))
+    origin = ranges[recipe.roles.root[name] if part.is_coded(name) else name]
+    affine = affine_of_range(origin.low, origin.high, bits)
+    sent, sent_type = recipe.named(name, "wire"), type_.with_dtype(code_dtype(bits, signed=False))
+    source = part.read_float(name)
+    if type_.dtype is not DType.F32:
+        source = recipe.named(name, "cast")
+        part.ops.append(_cast(name, source, type_.with_dtype(DType.F32)))
+    part.ops.append(quantize_op(source, sent, affine, sent_type))
+    return _Wire(name, type_, sent, sent_type, affine)
+
+
+def _cast(source: str, result: str, type_: TensorType) -> Op:
+    return Op((result,), "cast", (source,), Attrs.of(to=_ONNX_FLOAT[type_.dtype]), (type_,), Loc((result,)))
+
+
+def _cloud_ops(recipe: EdgeRecipe, wires: Iterable[_Wire]) -> tuple[Op, ...]:
+    """Return the ops that turn received codes into numbers, then the cloud's, which read those in place of what crossed."""
+    received: list[Op] = []
+    renamed: dict[str, str] = {}
+    for wire in wires:
+        if wire.affine is None:
+            continue
+        numbers = recipe.named(wire.name, "rx")
+        renamed[wire.name] = numbers
+        if wire.type.dtype is DType.F32:
+            received.append(dequantize_op(wire.sent, numbers, wire.affine, wire.type))
+        else:
+            single = recipe.named(numbers, "cast")
+            received += [dequantize_op(wire.sent, single, wire.affine, wire.type), _cast(single, numbers, wire.type)]
+    rest = recipe.graph.ops[recipe.position :]
+    return (*received, *(replace(op, inputs=tuple(renamed.get(name, name) for name in op.inputs)) for op in rest))
+
+
+def _layout(graph: Graph, position: int, wires: tuple[_Wire, ...]) -> WireLayout:
+    """Return the payload's layout: crossing tensors in order, each padded to whole bytes a sample."""
+    offset = 0
+    tensors: list[WireTensor] = []
+    for wire in wires:
+        at_one = at_batch_one(wire.sent_type)
+        nbytes = packed_bytes(at_one.elements or 0, at_one.dtype.bits)
+        affine = wire.affine
+        bits, scale, zero_point = (affine.bits, affine.scale, affine.zero_point) if affine is not None else (0, 1.0, 0)
+        tensors.append(WireTensor(wire.name, str(at_one.dtype), at_one.dims, bits, scale, zero_point, offset, nbytes))
+        offset += nbytes
+    in_cloud = {result for op in graph.ops[position:] for result in op.results}
+    places = tuple(OutputPlace(name, "cloud" if name in in_cloud else "edge", name) for name in graph.outputs)
+    return WireLayout("edge", fresh_name(graph.types, PAYLOAD) if wires else "", offset, tuple(tensors), places)
+
+
+def _edge_graph(graph: Graph, part: EdgePart, wires: tuple[_Wire, ...], layout: WireLayout) -> Graph:
+    ops = list(part.ops)
+    outputs = [place.name for place in layout.outputs if place.side == "edge"]
+    if wires:
+        payload = TensorType(DType.U8, (_rows(wires), layout.nbytes))
+        ops.append(Op((layout.payload,), "pack", tuple(w.sent for w in wires), Attrs(), (payload,), Loc((layout.payload,))))
+        outputs.insert(0, layout.payload)
+    return _assembled("edge", graph, graph.inputs, ops, outputs, part.consts)
+
+
+def _whole_graph(graph: Graph, part: EdgePart, cloud_ops: Iterable[Op]) -> Graph:
+    return _assembled("whole", graph, graph.inputs, [*part.ops, *cloud_ops], list(graph.outputs), part.consts)
+
+
+def _cloud_graph(graph: Graph, wires: tuple[_Wire, ...], cloud_ops: Iterable[Op], layout: WireLayout) -> Graph:
+    unpacked = [
+        Op((w.sent,), "unpack", (layout.payload,), Attrs.of(offset=t.offset_bytes), (w.sent_type,), Loc((w.name,)))
+        for w, t in zip(wires, layout.tensors, strict=True)
+    ]
+    inputs = (Value(layout.payload, TensorType(DType.U8, (_rows(wires), layout.nbytes))),) if wires else ()
+    outputs = [place.name for place in layout.outputs if place.side == "cloud"]
+    return _assembled("cloud", graph, inputs, [*unpacked, *cloud_ops], outputs, {})
+
+
+def _assembled(
+    name: str, graph: Graph, inputs: tuple[Value, ...], ops: list[Op], outputs: list[str], consts: Mapping[str, Const]
+) -> Graph:
+    """Return a graph over the constants that its ops and outputs read."""
+    read = {name for op in ops for name in op.inputs} | set(outputs)
+    kept = (*(c for c in graph.consts if c.name in read), *(c for c in consts.values() if c.name in read))
+    return Graph(name, graph.opset, inputs, kept, tuple(ops), tuple(outputs), graph.metadata)
+
+
+def _rows(wires: tuple[_Wire, ...]) -> int | str:
+    """First size of the payload: the symbolic batch, or 1."""
+    shape = wires[0].type.shape or ()
+    return shape[0] if shape and isinstance(shape[0], str) else 1
+
+
+def _batch_can_stay(graph: Graph, position: int) -> bool:
+    """Whether every crossing tensor has the symbolic batch first and nowhere else, so that a sample's bytes are a row of the payload."""
+    shapes = [graph.type_of(name).shape or () for name in _crossing(graph, position)]
+    firsts = {shape[0] if shape else None for shape in shapes}
+    alone = all(isinstance(dim, int) for shape in shapes for dim in shape[1:])
+    return not shapes or (alone and len(firsts) == 1 and all(isinstance(f, str) and "*" not in f for f in firsts))
+
+
+def at_fixed_batch(graph: Graph) -> Graph:
+    """Return the graph with its symbolic batch fixed at 1."""
+    inputs = tuple(replace(v, type=at_batch_one(v.type)) for v in graph.inputs)
+    ops = tuple(replace(op, types=tuple(at_batch_one(t) for t in op.types)) for op in graph.ops)
+    return replace(graph, inputs=inputs, ops=ops)

@@ -1,0 +1,244 @@
+"""Explicit quantisation: turns the first ops of a graph into the ops that run on the edge, on codes.
+
+A coded value `v` gets codes `v.q` and, where somebody reads numbers, their dequantised form `v.dq`. A graph output keeps its name: there
+the raw result is `v.raw` and `v` is the dequantised value. Ops of class `same` work on the codes themselves. Where the model uses such
+names already, `EdgeRecipe.mark` stands before the suffix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from autosplitc.ir import (
+    ABSENT,
+    Attrs,
+    Const,
+    DType,
+    Graph,
+    Loc,
+    Op,
+    TensorType,
+    blob_from_array,
+    blob_from_bytes,
+    code_dtype,
+    pack_bits,
+)
+
+from ..roles import Roles
+from .affine import Affine
+from .weights import quantize_bias, quantize_weight
+
+ABSORBED = ("relu", "clip")
+"""Activations that a requantisation absorbs where the range starts at 0; the others get an 8-bit quantiser of their own before them."""
+
+ON_CODES = ("max_pool", "reshape", "flatten", "squeeze", "unsqueeze", "identity", "transpose", "slice", "split")
+"""Ops of class `same` whose standard form takes 8-bit codes."""
+
+SUFFIXES = ("q", "dq", "raw", "scale", "inner", "wire", "rx", "cast")
+"""Endings of the names that quantisation adds."""
+
+
+@dataclass(frozen=True)
+class EdgeRecipe:
+    """What the edge part is made from.
+
+    affine: quantiser by root value, of those that are held as codes; inner: quantiser before a fused activation, by op;
+    weight_bits: by constant; mark: what keeps new names apart from the model's.
+    """
+
+    graph: Graph
+    roles: Roles
+    position: int
+    affine: Mapping[str, Affine]
+    inner: Mapping[str, Affine]
+    weight_bits: Mapping[str, int]
+    mark: str = ""
+
+    def named(self, stem: str, suffix: str) -> str:
+        """Return a new name: stem, mark and one of `SUFFIXES`."""
+        return f"{stem}{self.mark}.{suffix}"
+
+
+def free_mark(graph: Graph) -> str:
+    """Return the shortest run of underscores that keeps every new name apart from the graph's."""
+    mark = ""
+    while any(name.endswith(tuple(f"{mark}.{s}" for s in SUFFIXES)) for name in graph.types):
+        mark += "_"
+    return mark
+
+
+@dataclass
+class EdgePart:
+    """The edge ops under construction: ops, new constants, and the names under which values are known."""
+
+    recipe: EdgeRecipe
+    ops: list[Op] = field(default_factory=list[Op])
+    consts: dict[str, Const] = field(default_factory=dict[str, Const])
+    codes: dict[str, str] = field(default_factory=dict[str, str])
+    floats: dict[str, str] = field(default_factory=dict[str, str])
+    raw: dict[str, str] = field(default_factory=dict[str, str])
+    scales: dict[str, str] = field(default_factory=dict[str, str])
+
+    def is_coded(self, value: str) -> bool:
+        """Whether a value is held as codes."""
+        return value in self.recipe.roles.coded and self.recipe.roles.root[value] in self.recipe.affine
+
+    def affine_of(self, value: str) -> Affine:
+        """The quantiser of a coded value."""
+        return self.recipe.affine[self.recipe.roles.root[value]]
+
+    def code_type(self, value: str) -> TensorType:
+        """The type of a value's codes."""
+        return self.recipe.graph.type_of(value).with_dtype(code_dtype(self.affine_of(value).bits, signed=False))
+
+    def read_codes(self, value: str) -> str:
+        """Name of the codes of a coded value."""
+        if value not in self.codes:
+            self.codes[value] = self.recipe.named(value, "q")
+            self.ops.append(quantize_op(self.raw.get(value, value), self.codes[value], self.affine_of(value), self.code_type(value)))
+        return self.codes[value]
+
+    def read_float(self, value: str) -> str:
+        """Name of the numbers of a value as ops on the edge see them: dequantised where it is coded."""
+        graph = self.recipe.graph
+        if not self.is_coded(value):
+            return value
+        if value not in self.floats:
+            codes = self.read_codes(value)
+            name = value if value in graph.outputs and value in graph.producer else self.recipe.named(value, "dq")
+            self.floats[value] = name
+            self.ops.append(dequantize_op(codes, name, self.affine_of(value), graph.type_of(value)))
+        return self.floats[value]
+
+
+def quantize_op(source: str, codes: str, affine: Affine, type_: TensorType) -> Op:
+    """Return `codes = quantize(source)`."""
+    attrs = Attrs.of(scale=affine.scale, zero_point=affine.zero_point, bits=affine.bits)
+    return Op((codes,), "quantize", (source,), attrs, (type_,), Loc((codes,)))
+
+
+def dequantize_op(codes: str, result: str, affine: Affine, type_: TensorType) -> Op:
+    """Return `result = dequantize(codes)` per tensor."""
+    attrs = Attrs.of(scale=affine.scale, zero_point=affine.zero_point)
+    return Op((result,), "dequantize", (codes,), attrs, (type_.with_dtype(DType.F32),), Loc((result,)))
+
+
+def build_edge(recipe: EdgeRecipe) -> EdgePart:
+    """Return the edge part: the first `position` ops on codes, with their weights and biases as integers."""
+    part = EdgePart(recipe)
+    ops = recipe.graph.ops[: recipe.position]
+    for op in ops:
+        if op.name in recipe.roles.quantised:
+            _add_quantised(part, op)
+        elif op.kind in ON_CODES and part.is_coded(op.inputs[0]):
+            _add_on_codes(part, op)
+        else:
+            _add_float(part, op)
+    made = {result for op in ops for result in op.results}
+    for value in recipe.graph.outputs:
+        if value in made:
+            part.read_float(value)
+    return part
+
+
+def _raw_name(part: EdgePart, value: str) -> str:
+    """Name under which an op leaves a result: its own, unless that name is kept for the dequantised graph output."""
+    if value in part.recipe.graph.outputs and part.is_coded(value):
+        part.raw[value] = part.recipe.named(value, "raw")
+        return part.raw[value]
+    return value
+
+
+def _add_float(part: EdgePart, op: Op) -> None:
+    inputs = tuple(part.read_float(name) for name in op.inputs)
+    part.ops.append(Op(tuple(_raw_name(part, r) for r in op.results), op.kind, inputs, op.attrs, op.types, op.loc))
+
+
+def _add_on_codes(part: EdgePart, op: Op) -> None:
+    data = part.read_codes(op.inputs[0])
+    part.codes.update((result, part.recipe.named(result, "q")) for result in op.results if result)
+    results = tuple(part.codes[r] if r else ABSENT for r in op.results)
+    types = tuple(part.code_type(r) if r else t for r, t in zip(op.results, op.types, strict=True))
+    others = tuple(part.read_float(name) for name in op.inputs[1:])
+    part.ops.append(Op(results, op.kind, (data, *others), op.attrs, types, op.loc))
+
+
+def _add_quantised(part: EdgePart, op: Op) -> None:
+    recipe = part.recipe
+    inputs = tuple(_operand(part, op, index) for index in range(len(op.inputs)))
+    act = op.attrs.str_("act")
+    result = _raw_name(part, op.result)
+    if not act or act in ABSORBED or op.name not in recipe.inner:
+        part.ops.append(Op((result,), op.kind, inputs, op.attrs, op.types, op.loc))
+        return
+    plain = Attrs.of({k: v for k, v in op.attrs.items() if not k.startswith("act")})
+    inner, affine = recipe.named(op.result, "inner"), recipe.inner[op.name]
+    codes, numbers = recipe.named(inner, "q"), recipe.named(inner, "dq")
+    part.ops.append(Op((inner,), op.kind, inputs, plain, op.types, op.loc))
+    part.ops.append(quantize_op(inner, codes, affine, op.type.with_dtype(code_dtype(8, signed=False))))
+    part.ops.append(dequantize_op(codes, numbers, affine, op.type))
+    part.ops.append(Op((result,), act, (numbers,), activation_attrs(op.attrs), op.types, Loc(op.loc.names[-1:])))
+
+
+def activation_attrs(attrs: Attrs) -> Attrs:
+    """Return a fused activation's parameters as attributes of the op alone (`low`, `high`, `alpha`, `beta`)."""
+    return Attrs.of({k.removeprefix("act_"): v for k, v in attrs.items() if k.startswith("act_")})
+
+
+def _operand(part: EdgePart, op: Op, index: int) -> str:
+    name = op.inputs[index]
+    recipe = part.recipe
+    if not recipe.graph.is_const(name):
+        return part.read_float(name)
+    if name in recipe.roles.weight_axis:
+        return _weight(part, name)
+    if index == 2 and name in recipe.roles.bias_of:
+        return _bias(part, op, name)
+    return name
+
+
+def _weight(part: EdgePart, name: str) -> str:
+    """Add the integer form of a weight constant once; return its dequantised name."""
+    recipe = part.recipe
+    result = recipe.named(name, "dq")
+    if name in part.scales:
+        return result
+    const, axis, bits = recipe.graph.const[name], recipe.roles.weight_axis[name], recipe.weight_bits[name]
+    rounded = quantize_weight(const.array(), bits, axis)
+    code_type = const.type.with_dtype(code_dtype(bits, signed=True))
+    codes = Const(recipe.named(name, "q"), code_type, blob_from_bytes(pack_bits(rounded.codes, bits)), const.loc)
+    scale = Const(recipe.named(name, "scale"), _vector(rounded.scale.size), blob_from_array(rounded.scale), const.loc)
+    _dequantize_const(part, codes, scale, result, axis)
+    part.scales[name] = scale.name
+    return result
+
+
+def _bias(part: EdgePart, op: Op, name: str) -> str:
+    """Add the int32 form of a bias at scale (input x weights); return its dequantised name, or `name` where no such form exists."""
+    recipe = part.recipe
+    const, weights, source = recipe.graph.const[name], op.inputs[1], op.inputs[0]
+    if weights not in part.scales or not part.is_coded(source):
+        return name
+    weight_scale = part.consts[part.scales[weights]].array()
+    shape = const.type.dims
+    if not shape or shape[-1] != weight_scale.size or const.type.elements != weight_scale.size:
+        return name
+    stem = name if len(recipe.roles.bias_of[name]) == 1 else f"{name}.{op.name}"
+    rounded = quantize_bias(const.array().reshape(-1), part.affine_of(source).scale, weight_scale)
+    codes = Const(recipe.named(stem, "q"), const.type.with_dtype(DType.I32), blob_from_array(rounded.codes.reshape(shape)), const.loc)
+    scale = Const(recipe.named(stem, "scale"), _vector(rounded.scale.size), blob_from_array(rounded.scale), const.loc)
+    result = recipe.named(stem, "dq")
+    _dequantize_const(part, codes, scale, result, len(shape) - 1)
+    return result
+
+
+def _vector(size: int) -> TensorType:
+    return TensorType(DType.F32, (size,))
+
+
+def _dequantize_const(part: EdgePart, codes: Const, scale: Const, result: str, axis: int) -> None:
+    part.consts[codes.name] = codes
+    part.consts[scale.name] = scale
+    op = Op((result,), "dequantize", (codes.name, scale.name), Attrs.of(axis=axis), (codes.type.with_dtype(DType.F32),), codes.loc)
+    part.ops.append(op)
