@@ -1,1 +1,68 @@
 """The planning problem and its solvers."""
+
+from .bounds import prefix_bounds
+from .build import build, ram_bytes
+from .cpsat import Effort
+from .cut import Cut, Wire, cut_of, live_values, prefix, wire_choices
+from .evaluate import Figures, evaluate, excess
+from .exhaustive import Found as ExhaustiveFound
+from .exhaustive import assignments, exhaustive
+from .formulate import assignment, formulate
+from .instance import Instance
+from .layers import Layer, plan_layers
+from .plans import plan_of, size_text, undominated_plans
+from .problem import NONE, Assignment, FixedConst, Group, Limits, Link, Operand, OpItem, Problem, Value, Weight, payload_bytes
+from .search import Found, Solution, best_effort, search
+from .solve import Outcome, solve
+from .working_set import Life, Sequential, buffers, lifetimes, live_sets, undominated
+
+__all__ = [
+    "NONE",
+    "Assignment",
+    "Cut",
+    "Effort",
+    "ExhaustiveFound",
+    "Figures",
+    "FixedConst",
+    "Found",
+    "Group",
+    "Instance",
+    "Layer",
+    "Life",
+    "Limits",
+    "Link",
+    "OpItem",
+    "Operand",
+    "Outcome",
+    "Problem",
+    "Sequential",
+    "Solution",
+    "Value",
+    "Weight",
+    "Wire",
+    "assignment",
+    "assignments",
+    "best_effort",
+    "buffers",
+    "build",
+    "cut_of",
+    "evaluate",
+    "excess",
+    "exhaustive",
+    "formulate",
+    "lifetimes",
+    "live_sets",
+    "live_values",
+    "payload_bytes",
+    "plan_layers",
+    "plan_of",
+    "prefix",
+    "prefix_bounds",
+    "ram_bytes",
+    "search",
+    "size_text",
+    "solve",
+    "undominated",
+    "undominated_plans",
+    "wire_choices",
+]

@@ -1,0 +1,109 @@
+"""assign-bits: the fastest plan for every promising cut, with weight, activation and wire bits proven under memory and error (OR-Tools)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from autosplitc.ir import CompileError, Diagnostic, Module
+
+from .base import Env, Pass
+from .enumerate_splits import positions_of_cut
+from .facts import Costs, Liveness, Plan, Request, Sensitivity, Solutions, Split, Splits
+from .planner import Effort, Problem, Solution, best_effort, build, plan_of, prefix, search, undominated_plans
+
+
+@dataclass(frozen=True)
+class AssignBits(Pass):
+    """Gives `solutions`: the fastest plan of each of the `keep` best cuts, Cloud-Only, and Edge-Only where the edge runs every op.
+
+    A plan's `proof` says whether any plan for that cut is faster; that of the fastest feasible split speaks of all cuts. `time_limit_s` is
+    in the solver's deterministic seconds (about one second each, the same on every machine); None: the request's. Where no split keeps
+    the limits, the one of least memory is listed with what it breaks.
+    """
+
+    name: ClassVar[str] = "assign-bits"
+    summary: ClassVar[str] = "choose weight, activation and wire bits for the fastest plan of every promising cut"
+    needs: ClassVar = (Request, Sensitivity, Liveness, Costs, Splits)
+    gives: ClassVar = (Solutions,)
+    time_limit_s: float | None = None
+    keep: int = 16
+
+    def apply(self, module: Module, env: Env) -> Module:
+        """Return the module with the fact.
+
+        Raises CompileError: AS151 for bits that the edge does not take, AS152 for a `--cut` that is no cut, AS504 for one that cannot be
+        taken. Warns: AS502 where time ran out before the proof, AS503 for tensors that keep `min_sqnr_db` at no width.
+        """
+        request, splits = module.fact(Request), module.fact(Splits).splits
+        problem = build(module, env)
+        effort = Effort(request.time_limit_s if self.time_limit_s is None else self.time_limit_s, env.seed)
+        wanted = positions_of_cut(request.cut, splits)
+        inner = [s.position for s in splits[1:-1] if not s.reason and (not wanted or s.position in wanted)]
+        found = search(problem, inner, effort, max(self.keep, 1))
+        solutions = list(found.solutions) or _nearest(problem, splits, inner, effort)
+        ends = (best_effort(problem, p, effort) for p in dict.fromkeys((0, len(splits) - 1)))
+        solutions += [s for s in ends if s is not None]
+        if wanted and not any(s.position in wanted for s in solutions):
+            raise CompileError(_cannot_be_taken(problem, request.cut, splits[wanted[0]]))
+        names = [op.name for op in module.main.ops]
+        plans = undominated_plans(plan_of(problem, s, names) for s in solutions)
+        plans = _weigh_open_cuts(plans, found.open_ns, env)
+        _warn_of_noise(request, module.fact(Sensitivity), plans, env)
+        return module.with_fact(Solutions(module.main.name, plans))
+
+
+def _nearest(problem: Problem, splits: tuple[Split, ...], positions: list[int], effort: Effort) -> list[Solution]:
+    """Return a best effort for the cut that needs the least memory."""
+    for position in sorted(positions, key=lambda p: (splits[p].memory_bytes, p)):
+        solution = best_effort(problem, position, effort)
+        if solution is not None:
+            return [solution]
+    return []
+
+
+def _cannot_be_taken(problem: Problem, cut: tuple[str, ...], split: Split) -> Diagnostic:
+    reason = split.reason or prefix(problem, split.position).refusal
+    return Diagnostic("AS504", f"the cut at {', '.join(map(repr, cut))} cannot be taken", notes=(reason,))
+
+
+def _weigh_open_cuts(plans: tuple[Plan, ...], open_ns: int | None, env: Env) -> tuple[Plan, ...]:
+    """Return the plans with the proof of the fastest feasible one taken back where a cut that is not solved to the end may be faster."""
+    best = next((i for i, p in enumerate(plans) if p.feasible), None)
+    if open_ns is None or best is None or open_ns * 1e-9 >= plans[best].latency_s:
+        return plans
+    gap = 1 - open_ns * 1e-9 / plans[best].latency_s
+    env.warn(
+        Diagnostic(
+            "AS502",
+            f"the time limit ended the search: a plan up to {gap:.1%} faster than the best one found may exist",
+            hint="--time-limit 300s",
+            severity="warning",
+        )
+    )
+    return (*plans[:best], replace(plans[best], proof="feasible", gap=gap), *plans[best + 1 :])
+
+
+def _warn_of_noise(request: Request, sensitivity: Sensitivity, plans: tuple[Plan, ...], env: Env) -> None:
+    """Warn of tensors of the fastest feasible plan that keep the SQNR asked for at no width that they may have."""
+    plan = next((p for p in plans if p.feasible), None)
+    if plan is None or request.max_error is not None:
+        return
+    limit = 10 ** (-request.min_sqnr_db / 10)
+    sides = (
+        (request.weight_bits, sensitivity.weights, plan.weight_bits),
+        (request.act_bits, sensitivity.activations, plan.act_bits),
+    )
+    noisy: list[str] = []
+    for asked, errors, chosen in sides:
+        nsr = {e.tensor: e.nsr for e in errors}
+        if asked is None or len(asked) != 1:
+            noisy += [f"{c.name!r} has {_db(nsr[c.name][c.bits - 1])} at {c.bits} bits" for c in chosen if nsr[c.name][c.bits - 1] > limit]
+    if noisy:
+        message = f"{len(noisy)} tensors keep {request.min_sqnr_db:g} dB at no width that the edge takes; each has the widest"
+        env.warn(Diagnostic("AS503", message, notes=tuple(noisy[:5]), hint="--keep-float REGEX", severity="warning"))
+
+
+def _db(nsr: float) -> str:
+    return f"{-10 * math.log10(nsr):.1f} dB"

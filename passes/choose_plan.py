@@ -1,0 +1,110 @@
+"""choose-plan: the fastest plan that keeps every limit, and a sentence that says why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from autosplitc.ir import CompileError, Diagnostic, Module
+
+from .base import Env, Pass
+from .enumerate_splits import positions_of_cut
+from .facts import Choice, Plan, Request, Solutions, Splits
+from .planner import ram_bytes, size_text
+
+TIGHT = 0.95
+"""Share of the memory limit from which on the sentence names it."""
+
+
+@dataclass(frozen=True)
+class ChoosePlan(Pass):
+    """Gives `choice`: the plan that `--pick` or `--cut` names, else the fastest feasible one.
+
+    Where no plan keeps every limit it is the one that breaks the fewest, the fastest of those.
+    """
+
+    name: ClassVar[str] = "choose-plan"
+    summary: ClassVar[str] = "take the fastest plan that keeps every limit"
+    needs: ClassVar = (Request, Splits, Solutions)
+    gives: ClassVar = (Choice,)
+
+    def apply(self, module: Module, env: Env) -> Module:
+        """Return the module with the fact.
+
+        Raises CompileError: AS152 for a `--cut` that is no cut, AS153 for a `--pick` beyond the list.
+        """
+        request, splits, plans = module.fact(Request), module.fact(Splits), module.fact(Solutions).plans
+        positions = positions_of_cut(request.cut, splits.splits)
+        if request.pick is not None:
+            index, opening = _picked(request.pick, len(plans)), f"--pick {request.pick} asks for it"
+        elif positions:
+            index, opening = _best(plans, [i for i, p in enumerate(plans) if p.position in positions]), "--cut asks for it"
+        else:
+            index, opening = _best(plans, range(len(plans))), ""
+        why = _why(plans, index, opening, _Reasons(splits, ram_bytes(request, env)))
+        return module.with_fact(Choice(module.main.name, index, why))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reasons:
+    """What else the sentence speaks of: why cuts are refused, and the edge's memory."""
+
+    splits: Splits
+    ram_bytes: int
+
+
+def _picked(number: int, count: int) -> int:
+    if not 1 <= number <= count:
+        raise CompileError(Diagnostic("AS153", f"there is no solution {number}: there are {count}", hint=f"--pick {count}"))
+    return number - 1
+
+
+def _best(plans: tuple[Plan, ...], among: range | list[int]) -> int:
+    return min(among, key=lambda i: (len(plans[i].violations), plans[i].latency_s, i))
+
+
+def _why(plans: tuple[Plan, ...], index: int, opening: str, reasons: _Reasons) -> str:
+    """Return the sentence: what decided, the margin over the two ends, what is short, what stands in the way of others."""
+    plan = plans[index]
+    parts = [opening or _standing(plans, plan)]
+    parts += [_against(plan, other) for other in plans if other.kind in ("cloud-only", "edge-only") and other is not plan]
+    if plan.kind == "split" and plan.feasible:
+        parts.append(_bound_by(plan, reasons.ram_bytes))
+    if plan.kind != "split":
+        parts.append(_no_split(plans, plan, reasons.splits))
+    return "; ".join(part for part in parts if part)
+
+
+def _standing(plans: tuple[Plan, ...], plan: Plan) -> str:
+    feasible = sum(p.feasible for p in plans)
+    if not plan.feasible:
+        return f"no plan keeps every limit: {', '.join(plan.violations)}"
+    return f"the fastest of {feasible} plans that keep every limit" if feasible > 1 else "the only plan that keeps every limit"
+
+
+def _against(plan: Plan, other: Plan) -> str:
+    name = other.kind.replace("cloud-only", "Cloud-Only").replace("edge-only", "Edge-Only")
+    text = f"{name} takes {other.latency_s * 1e3:.1f} ms"
+    if plan.latency_s and other.latency_s != plan.latency_s:
+        ratio = other.latency_s / plan.latency_s
+        text += f" ({ratio:.2f} x)"
+    return text + (f" and breaks a limit: {', '.join(other.violations)}" if other.violations else "")
+
+
+def _bound_by(plan: Plan, limit_bytes: int) -> str:
+    name, seconds = max((("edge", plan.edge_s), ("link", plan.link_s), ("cloud", plan.cloud_s)), key=lambda part: part[1])
+    share = f"the {name} is {seconds / plan.latency_s:.0%} of the latency" if plan.latency_s else ""
+    if plan.ram_bytes < TIGHT * limit_bytes:
+        return share
+    return f"{share}; memory is short: {size_text(plan.ram_bytes)} of {size_text(limit_bytes)}"
+
+
+def _no_split(plans: tuple[Plan, ...], plan: Plan, splits: Splits) -> str:
+    """Return why the fastest split did not win."""
+    split = next((p for p in plans if p.kind == "split"), None)
+    if split is not None and split.violations:
+        return f'the nearest split, after "{split.after}", breaks a limit: {", ".join(split.violations)}'
+    if split is not None:
+        return f'the best split, after "{split.after}", takes {split.latency_s * 1e3:.1f} ms' if split is not plan else ""
+    reason = next((s.reason for s in splits.splits[1:-1] if s.reason), "")
+    return f"no split can be made: {reason}" if reason else "there is nothing to split"

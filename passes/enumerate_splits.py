@@ -1,0 +1,153 @@
+"""enumerate-splits: every linear cut with what crosses it, what sending that takes at the fewest bits, and formula (6) of the paper."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from itertools import accumulate
+from typing import ClassVar
+
+from autosplitc.ir import CompileError, Diagnostic, DType, Graph, Module, at_batch_one
+
+from .base import Env, Pass
+from .facts import Costs, Liveness, Request, Split, Splits
+from .planner import Life, buffers, live_sets
+from .roles import roles
+
+
+@dataclass(frozen=True)
+class EnumerateSplits(Pass):
+    """All prefixes of the graph's order as cuts, position 0 (Cloud-Only) to the number of ops (Edge-Only).
+
+    `transfer_bytes` is T_n with crossing activations at the fewest bits that the edge takes (the raw input at `input_bits`);
+    `memory_bytes` is the left side of (6), `potential` is (6): T_n <= T_0 and weights + largest working set <= memory. (6) is a column;
+    it takes no cut off the list.
+    """
+
+    name: ClassVar[str] = "enumerate-splits"
+    summary: ClassVar[str] = "all linear cuts, what crosses them, and the paper's formula (6)"
+    needs: ClassVar = (Request, Liveness, Costs)
+    gives: ClassVar = (Splits,)
+
+    def apply(self, module: Module, env: Env) -> Module:
+        """Return the module with the fact."""
+        request = module.fact(Request)
+        limit = env.edge.ram_bytes if request.edge_ram_bytes is None else request.edge_ram_bytes
+        graph = module.main
+        fewest = _Fewest(graph, env.edge.weight_bits[0], env.edge.act_bits[0], request.input_bits)
+        crossing = crossing_sets(graph)
+        transfers = [sum((fewest.bits(name) + 7) // 8 for name in names) for names in crossing]
+        memory = _memory_bytes(graph, module.fact(Liveness), fewest)
+        refusals = _refusals(graph, module.fact(Costs), crossing)
+        splits = tuple(
+            Split(
+                position=p,
+                after=graph.ops[p - 1].name if p else "",
+                crossing=crossing[p],
+                transfer_bytes=transfers[p],
+                memory_bytes=memory[p],
+                potential=transfers[p] <= transfers[0] and memory[p] <= limit,
+                reason=refusals[p],
+            )
+            for p in range(len(graph.ops) + 1)
+        )
+        return module.with_fact(Splits(graph.name, splits))
+
+
+@dataclass(frozen=True, slots=True)
+class _Fewest:
+    """Sizes with every choice of bits at its least."""
+
+    graph: Graph
+    weight_bits: int
+    act_bits: int
+    input_bits: int
+
+    def bits(self, value: str) -> int:
+        """Size of a value; 0 where it is not known at compile time."""
+        type_ = at_batch_one(self.graph.type_of(value))
+        width = type_.dtype.bits
+        if type_.dtype is DType.F32:
+            width = self.input_bits if value in self.graph.input else self.act_bits
+        return (type_.elements or 0) * width
+
+
+def crossing_sets(graph: Graph) -> list[tuple[str, ...]]:
+    """Return for every position 0..n what ops behind it read of what is there before it: graph inputs, then results in order."""
+    last: dict[str, int] = {}
+    for i, op in enumerate(graph.ops):
+        last.update((name, i) for name in op.inputs if name and not graph.is_const(name))
+    born = [(v.name, 0) for v in graph.inputs] + [(r, i + 1) for i, op in enumerate(graph.ops) for r in op.results if r]
+    found: list[list[str]] = [[] for _ in range(len(graph.ops) + 1)]
+    for name, first in born:
+        for position in range(first, last.get(name, -1) + 1):
+            found[position].append(name)
+    return [tuple(names) for names in found]
+
+
+def _memory_bytes(graph: Graph, liveness: Liveness, fewest: _Fewest) -> list[int]:
+    """Return the left side of (6) for every position.
+
+    What is live while an op runs is the same for every later cut: a value that the edge does not read again crosses, and stays.
+    """
+    lives = {v.value: v for v in liveness.values}
+    index = {name: i for i, name in enumerate(lives)}
+    owners = {index[v.value]: index[v.alias_of] for v in lives.values() if v.alias_of}
+    joined = buffers({index[n]: Life(v.first, v.last) for n, v in lives.items()}, owners)
+    sizes = [fewest.bits(name) for name in lives]
+    steps = (sum(sizes[v] for v in live) for live in live_sets(joined, len(graph.ops))[:-1])
+    inputs = sum(sizes[index[v.name]] for v in graph.inputs if v.name in index)
+    largest = accumulate(steps, max, initial=inputs)
+    weights = accumulate(_weight_bits(graph, fewest.weight_bits), initial=0)
+    return [(w + a + 7) // 8 for w, a in zip(weights, largest, strict=True)]
+
+
+def _weight_bits(graph: Graph, bits: int) -> list[int]:
+    """Return for every op the memory of the weights that it is the first to read."""
+    left = {name: (graph.type_of(name).elements or 0) * bits for name in roles(graph).weight_axis}
+    return [sum(left.pop(name, 0) for name in op.inputs) for op in graph.ops]
+
+
+def _refusals(graph: Graph, costs: Costs, crossing: list[tuple[str, ...]]) -> list[str]:
+    """Return for every position why the cut cannot be taken, "" where it can."""
+    unknown = {name for name, t in graph.types.items() if at_batch_one(t).elements is None or not t.dtype.bits}
+    found: list[str] = []
+    edge = ""
+    for position, names in enumerate(crossing):
+        if position and not edge:
+            op, cost = graph.ops[position - 1], costs.ops[position - 1]
+            made = next((r for r in op.results if r in unknown), "")
+            if not cost.edge_ok:
+                edge = f"op {op.name!r} ({op.kind}) cannot run on the edge"
+            elif made:
+                edge = f"the size of {made!r}, made on the edge, is not known"
+        sent = next((name for name in names if name in unknown), "")
+        reason = edge or (f"the size of {sent!r}, which crosses, is not known" if sent else "")
+        found.append(reason or ("nothing crosses" if 0 < position < len(graph.ops) and not names else ""))
+    return found
+
+
+def positions_of_cut(cut: tuple[str, ...], splits: tuple[Split, ...]) -> tuple[int, ...]:
+    """Return the positions at which exactly the named tensors cross; empty where no cut is asked for.
+
+    Raises CompileError (AS152) with the nearest cuts where there is no such position.
+    """
+    if not cut:
+        return ()
+    names = frozenset(cut)
+    found = tuple(s.position for s in splits if frozenset(s.crossing) == names)
+    if found:
+        return found
+    ranked = sorted((s for s in splits if s.crossing), key=lambda s: (-_likeness(names, s.crossing), s.position))
+    near = dict.fromkeys(",".join(s.crossing) for s in ranked)
+    notes = tuple(f"a cut: {text}" for text in list(near)[:3])
+    asked = ", ".join(map(repr, cut))
+    hint = f'--cut "{next(iter(near))}"' if near else ""
+    raise CompileError(Diagnostic("AS152", f"no cut of the graph is crossed by exactly {asked}", notes=notes, hint=hint))
+
+
+def _likeness(names: frozenset[str], crossing: tuple[str, ...]) -> float:
+    """Return how alike two sets of names are: names in common count whole, other names by their spelling."""
+    common = len(names & set(crossing)) / len(names | set(crossing))
+    spelled = SequenceMatcher(None, ",".join(sorted(names)), ",".join(sorted(crossing))).ratio()
+    return common + spelled

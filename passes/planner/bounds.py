@@ -1,0 +1,162 @@
+"""Valid lower bounds on latency: of every prefix cut at once, and of one instance with the values that can meet it."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+
+from .cut import Wire, wire_choices
+from .instance import FORBIDDEN, Instance, Overlapped, Pair, Pick
+from .problem import NONE, Operand, OpItem, Problem, payload_bytes
+
+Domains = list[list[int]]
+"""For every variable of an instance the indices of its bits that are still possible."""
+
+
+def prefix_bounds(problem: Problem) -> list[int]:
+    """Return for every position 0..n a latency in ns that no plan with that prefix on the edge can beat.
+
+    Best edge cost of every op + the fewest bits on every crossing value + the cloud's cost of the rest.
+    """
+    count = len(problem.ops)
+    edge = [0, *accumulate(_least_edge_ns(problem, op) for op in problem.ops)]
+    cloud = [0, *accumulate(op.cloud_ns for op in problem.ops)]
+    link = [0] * (count + 2)
+    sends = [0] * (count + 2)
+    for v, value in enumerate(problem.values):
+        made = problem.producer.get(v, NONE) + 1
+        readers = problem.readers[v]
+        if readers and value.elements and (value.is_input or made):
+            sent = payload_bytes(value.elements, _least_wire_bits(problem, v))
+            for table, amount in ((link, problem.link.bytes_ns(sent)), (sends, 1)):
+                table[made] += amount
+                table[readers[-1] + 1] -= amount
+    link, sends = list(accumulate(link)), list(accumulate(sends))
+    return [edge[p] + link[p] + (problem.link.fixed_ns if sends[p] else 0) + cloud[count] - cloud[p] for p in range(count + 1)]
+
+
+def _least_wire_bits(problem: Problem, value: int) -> int:
+    item = problem.values[value]
+    if not item.wire_bits:
+        return item.width_bits
+    wires = [Wire(value, NONE)] + ([Wire(value, item.group)] if item.group != NONE else [])
+    return min(w for wire in wires for _, w in wire_choices(problem, wire))
+
+
+def _least_edge_ns(problem: Problem, op: OpItem) -> int:
+    first, second = (_rows(problem, op.inputs[i]) if i != NONE else [-1] for i in op.mac)
+    compute = min(op.compute_ns[i][j] for i in first for j in second)
+    operands = (*op.inputs, *op.results)
+    traffic = sum(min(table[r] for r in _rows(problem, o)) for table, o in zip(op.traffic_ns, operands, strict=True))
+    return max(compute, traffic) if problem.overlap else compute + traffic
+
+
+def _rows(problem: Problem, operand: Operand) -> list[int]:
+    """Return every row that an operand can have on any cut; -1 is float."""
+    if operand.weight != NONE:
+        return [b - 1 for b in problem.weights[operand.weight].bits] or [-1]
+    if operand.value == NONE:
+        return [-1]
+    value = problem.values[operand.value]
+    group = problem.groups[value.group].bits if value.group != NONE else ()
+    return [-1, *(b - 1 for b in {*group, *value.wire_bits})]
+
+
+def all_values(instance: Instance) -> Domains:
+    """Return the domains of an instance without the values that forbidden pairs exclude; none may be empty for there to be a plan."""
+    domains = [list(range(len(var.bits))) for var in instance.vars]
+    while any(_keep_supported(domains, p, p.cells()) for p in instance.pairs):
+        pass
+    return domains
+
+
+def meeting_bound(instance: Instance, domains: Domains) -> tuple[int, Domains | None]:
+    """Return a lower bound on latency and the values that an assignment which meets it must choose among.
+
+    The bound is every term of the latency at its least over `domains`. None where the values show that no assignment meets it.
+    """
+    domains = [list(domain) for domain in domains]
+    bound = instance.latency.low()
+    tight: list[tuple[Pair, list[tuple[int, int]]]] = []
+    for pair in instance.pairs:
+        least = min(pair.ns[i][j] for i, j in pair.cells())
+        tight.append((pair, [(i, j) for i, j in pair.cells() if pair.ns[i][j] == least]))
+        bound += least
+    for v, table in instance.latency.terms:
+        least = min(table[k] for k in domains[v])
+        bound += least - min(table)
+        domains[v] = [k for k in domains[v] if table[k] == least]
+    lows = [o.low() for o in instance.overlapped]
+    bound += sum(lows)
+    changed = True
+    while changed and all(domains):
+        changed = any(_keep_supported(domains, pair, cells) for pair, cells in tight)
+        changed |= any(_keep_within(domains, o, low) for o, low in zip(instance.overlapped, lows, strict=True))
+    return bound, domains if all(domains) else None
+
+
+def _keep_supported(domains: Domains, pair: Pair, cells: list[tuple[int, int]]) -> bool:
+    """Drop the values of both variables that stand in no cell; say whether there were any."""
+    live = [(i, j) for i, j in cells if i in domains[pair.first] and j in domains[pair.second]]
+    first, second = sorted({i for i, _ in live}), sorted({j for _, j in live})
+    changed = first != domains[pair.first] or second != domains[pair.second]
+    domains[pair.first], domains[pair.second] = first, second
+    return changed
+
+
+def _keep_within(domains: Domains, op: Overlapped, limit: int) -> bool:
+    """Drop the values with which an op cannot be as quick as `limit`, whatever the others are; say whether there were any."""
+    before = {v: list(domains[v]) for v in {op.first, op.second, *(v for v, _ in op.traffic.terms)} - {NONE}}
+    rows = domains[op.first] if op.first != NONE else [0]
+    columns = domains[op.second] if op.second != NONE else [0]
+    cells = [(i, j) for i in rows for j in columns if op.compute[i][j] <= limit]
+    if op.first != NONE:
+        domains[op.first] = sorted({i for i, _ in cells})
+    if op.second != NONE:
+        domains[op.second] = sorted({j for _, j in cells})
+    least = {v: min((table[k] for k in domains[v]), default=limit + 1) for v, table in op.traffic.terms}
+    spare = limit - op.traffic.const - sum(least.values())
+    for v, table in op.traffic.terms:
+        domains[v] = [k for k in domains[v] if table[k] - least[v] <= spare]
+    return any(domains[v] != kept for v, kept in before.items())
+
+
+def least_error(instance: Instance, domains: Domains) -> list[int]:
+    """Return the pick of least error among `domains`, fewest bits first where it ties.
+
+    Exact: errors are sums over single variables and over pairs that join a wire to one activation group. Domains must be consistent with
+    the forbidden pairs.
+    """
+    own = dict(instance.error.terms)
+    pick = [min(domain, key=lambda k, v=v: own[v][k] if v in own else 0) for v, domain in enumerate(domains)]
+    wires: dict[int, list[Pair]] = {}
+    for pair in instance.pairs:
+        if any(map(any, pair.error)):
+            wires.setdefault(pair.first, []).append(pair)
+    for act, pairs in wires.items():
+
+        def cost(k: int, act: int = act, pairs: list[Pair] = pairs) -> int:
+            return (own[act][k] if act in own else 0) + sum(
+                min(p.error[k][j] for j in domains[p.second] if p.error[k][j] != FORBIDDEN) for p in pairs
+            )
+
+        possible = [k for k in domains[act] if all(any(p.error[k][j] != FORBIDDEN for j in domains[p.second]) for p in pairs)]
+        pick[act] = min(possible, key=cost)
+        for p in pairs:
+            row = p.error[pick[act]]
+            pick[p.second] = min((j for j in domains[p.second] if row[j] != FORBIDDEN), key=lambda j, row=row: row[j])
+    return pick
+
+
+def least_size(instance: Instance, domains: Domains) -> list[int]:
+    """Return a pick of fewest bits among `domains`: the least of each, then for every wire the least that its activation admits."""
+    pick = [domain[0] for domain in domains]
+    for pair in instance.pairs:
+        row = pair.error[pick[pair.first]]
+        if row[pick[pair.second]] == FORBIDDEN:
+            pick[pair.second] = next((j for j in domains[pair.second] if row[j] != FORBIDDEN), pick[pair.second])
+    return pick
+
+
+def meets(instance: Instance, pick: Pick, bound: int) -> bool:
+    """Whether a pick keeps all limits at a latency of `bound`."""
+    return instance.latency_at(pick) == bound and instance.keeps_limits(pick)

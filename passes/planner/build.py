@@ -1,0 +1,128 @@
+"""Builds the planning problem of a module: facts and targets in, integers out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from autosplitc.ir import Const, Graph, Module, Op, op_row
+from autosplitc.targets import Network
+
+from ..base import Env
+from ..facts import Costs, Liveness, OpCosts, Request, Sensitivity
+from ..roles import Roles, roles
+from .problem import NONE, FixedConst, Limits, Link, Operand, OpItem, Problem
+from .tensors import Tensors, error_scale, read_array
+
+FILE_BITS_PER_OP = 8 * 700
+"""Estimate of what an edge op's nodes (itself, its quantisers, their names and scales) add to the model file."""
+
+
+def build(module: Module, env: Env) -> Problem:
+    """Return the planning problem of `main`.
+
+    Raises CompileError (AS151) where the user asks for bits that the edge target does not take.
+    """
+    request, graph, costs = module.fact(Request), module.main, module.fact(Costs)
+    found = roles(graph)
+    scale = error_scale(request)
+    tensors = Tensors(graph, found, request, module.fact(Sensitivity), module.fact(Liveness), env.edge, scale)
+    fixed = [c for c in graph.consts if c.name not in found.weight_axis]
+    weight_index = {w.name: i for i, w in enumerate(tensors.weights)}
+    table = _OpTable(graph, found, costs, tensors.index, weight_index, {c.name: i for i, c in enumerate(fixed)})
+    return Problem(
+        values=tensors.values,
+        groups=tensors.groups,
+        weights=tensors.weights,
+        constants=tuple(FixedConst(c.name, _memory_bits(c)) for c in fixed),
+        ops=table.items(),
+        link=_link(env.network),
+        limits=_limits(request, env, scale.total, scale.tensor),
+        overlap=costs.edge_overlap,
+        packed=env.edge.resident == "packed",
+        return_result=request.return_result,
+        wire_exempt=request.wire_bits is not None and len(request.wire_bits) == 1,
+        error_unit=scale.unit,
+    )
+
+
+def ram_bytes(request: Request, env: Env) -> int:
+    """Return the edge's memory for weights and working set: what the user says, or the target's."""
+    return env.edge.ram_bytes if request.edge_ram_bytes is None else request.edge_ram_bytes
+
+
+def _limits(request: Request, env: Env, error: int | None, tensor_error: int | None) -> Limits:
+    storage = env.edge.storage_bytes if request.edge_storage_bytes is None else request.edge_storage_bytes
+    return Limits(
+        ram_bits=8 * ram_bytes(request, env),
+        storage_bits=None if storage is None else 8 * storage,
+        error=error,
+        tensor_error=tensor_error,
+        latency_ns=None if request.max_latency_s is None else _ns(request.max_latency_s),
+    )
+
+
+def _link(network: Network) -> Link:
+    return Link(max(1, round(network.rate_bps)), _ns(network.overhead_bytes * 8 / network.rate_bps + network.rtt_s))
+
+
+def _memory_bits(const: Const) -> int:
+    """Return the memory of a constant at its own width; strings take their bytes."""
+    return (const.type.elements or 0) * const.type.dtype.bits or 8 * const.blob.nbytes
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * 1e9)
+
+
+@dataclass(frozen=True)
+class _OpTable:
+    """Turns ops and their costs into items of the problem."""
+
+    graph: Graph
+    roles: Roles
+    costs: Costs
+    values: Mapping[str, int]
+    weights: Mapping[str, int]
+    constants: Mapping[str, int]
+
+    def items(self) -> tuple[OpItem, ...]:
+        """Return the ops in graph order."""
+        compute = read_array(self.costs.compute_s)
+        traffic = read_array(self.costs.traffic_bytes) / self.costs.edge_bandwidth_bytes_per_s
+        return tuple(
+            self._item(op, cost, compute[i], traffic[cost.first_traffic : cost.first_traffic + cost.operands])
+            for i, (op, cost) in enumerate(zip(self.graph.ops, self.costs.ops, strict=True))
+        )
+
+    def _item(self, op: Op, cost: OpCosts, compute_s: NDArray[Any], traffic_s: NDArray[Any]) -> OpItem:
+        return OpItem(
+            name=op.name,
+            inputs=tuple(self._operand(name) for name in op.inputs),
+            results=tuple(self._operand(name) for name in op.results),
+            on_codes=op.name in self.roles.quantised,
+            mac=self._mac(op),
+            compute_ns=_ns_rows(compute_s),
+            traffic_ns=_ns_rows(traffic_s),
+            cloud_ns=_ns(cost.cloud_s),
+            constants=tuple(dict.fromkeys(self.constants[name] for name in op.inputs if name in self.constants)),
+            refusal="" if cost.edge_ok else f"the target does not take {op.kind}",
+            file_bits=FILE_BITS_PER_OP,
+        )
+
+    def _operand(self, name: str) -> Operand:
+        return Operand(self.values.get(name, NONE), self.weights.get(name, NONE))
+
+    def _mac(self, op: Op) -> tuple[int, int]:
+        """Inputs whose bits a compute table depends on; an op that works on no codes stands in its float row."""
+        quant = op_row(op.kind).quant
+        if op.name in self.roles.quantised and quant == "mac":
+            return 0, 1
+        return (0, NONE) if op.inputs and (op.name in self.roles.quantised or quant == "same") else (NONE, NONE)
+
+
+def _ns_rows(table_s: NDArray[Any]) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(_ns(x) for x in row) for row in table_s.tolist())

@@ -1,0 +1,164 @@
+"""The instance as a CP-SAT model (OR-Tools): one Boolean a value, sums as linear constraints, products of two variables linearised.
+
+One worker, a fixed seed and a limit in deterministic time: the same input gives the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .bounds import Domains
+from .instance import FORBIDDEN, Instance, Linear, Overlapped, Pair, Pick
+from .problem import NONE
+
+if TYPE_CHECKING:
+    from ortools.sat.python.cp_model import CpModel, IntVar, LinearExpr
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How far to go: deterministic seconds of the solver, and its seed."""
+
+    limit_s: float = 60.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """What the solver says of one objective. proven: the pick is the best, or there is none. bound: of the objective."""
+
+    pick: tuple[int, ...] | None
+    proven: bool
+    bound: int
+    spent_s: float
+
+
+@dataclass
+class _Sum:
+    """A linear expression in the making: a constant, variables, coefficients."""
+
+    const: int
+    vars: list[IntVar]
+    coefs: list[int]
+
+    def add(self, terms: Iterable[tuple[IntVar, int]]) -> None:
+        for var, coef in terms:
+            if coef:
+                self.vars.append(var)
+                self.coefs.append(coef)
+
+
+def minimise_latency(instance: Instance, domains: Domains, effort: Effort, cutoff_ns: int | None) -> Solved:
+    """Return the pick of least latency in ns, less than `cutoff_ns`, within the instance's limits."""
+    model = _Model(instance, domains)
+    if cutoff_ns is not None:
+        model.at_most(model.latency, cutoff_ns - 1)
+    return model.minimise(model.latency, effort, None)
+
+
+def minimise_error(instance: Instance, domains: Domains, effort: Effort, known: Pick) -> Solved:
+    """Return the pick of least error in units that is no slower than `known`, within the instance's limits."""
+    model = _Model(instance, domains)
+    model.at_most(model.latency, instance.latency_at(known))
+    return model.minimise(model.error, effort, known)
+
+
+class _Model:
+    """The variables and constraints of an instance."""
+
+    def __init__(self, instance: Instance, domains: Domains) -> None:
+        from ortools.sat.python import cp_model
+
+        self.instance = instance
+        self.domains = domains
+        self.model: CpModel = cp_model.CpModel()
+        self.has: list[dict[int, IntVar]] = [{k: self.model.new_bool_var("") for k in domain} for domain in domains]
+        for values in self.has:
+            self.model.add_exactly_one(values.values())
+        self.latency = self._linear(instance.latency)
+        self.error = self._linear(instance.error)
+        for pair in instance.pairs:
+            self._add_pair(pair)
+        for op in instance.overlapped:
+            self._add_overlapped(op)
+        if instance.limits.error is not None:
+            self.at_most(self.error, instance.limits.error)
+        if instance.limits.storage_bits is not None:
+            self.at_most(self._linear(instance.storage), instance.limits.storage_bits)
+        for step in instance.steps:
+            if instance.resident.high() + step.high() > instance.limits.ram_bits:
+                self.at_most(self._linear(instance.resident, step), instance.limits.ram_bits)
+
+    def _linear(self, *sums: Linear) -> _Sum:
+        found = _Sum(sum(s.const for s in sums), [], [])
+        for linear in sums:
+            for v, table in linear.terms:
+                found.add((self.has[v][k], table[k]) for k in self.domains[v])
+        return found
+
+    def _products(self, first: int, second: int, cells: Iterable[tuple[int, int]]) -> dict[tuple[int, int], IntVar]:
+        """Return a variable for each cell that says whether both values hold; their sums over rows and columns are the values."""
+        cell = {(i, j): self.model.new_bool_var("") for i, j in cells if i in self.has[first] and j in self.has[second]}
+        for i, value in self.has[first].items():
+            self._equal(value, [x for (a, _), x in cell.items() if a == i])
+        for j, value in self.has[second].items():
+            self._equal(value, [x for (_, b), x in cell.items() if b == j])
+        return cell
+
+    def _equal(self, value: IntVar, parts: list[IntVar]) -> None:
+        self.model.add_linear_constraint(_weighted(_Sum(0, [*parts, value], [1] * len(parts) + [-1])), 0, 0)
+
+    def _add_pair(self, pair: Pair) -> None:
+        cell = self._products(pair.first, pair.second, pair.cells())
+        self.latency.add((x, pair.ns[i][j]) for (i, j), x in cell.items())
+        self.error.add((x, pair.error[i][j]) for (i, j), x in cell.items() if pair.error[i][j] != FORBIDDEN)
+
+    def _add_overlapped(self, op: Overlapped) -> None:
+        compute = _Sum(0, [], [])
+        if op.first != NONE and op.second != NONE:
+            cells = [(i, j) for i in range(len(op.compute)) for j in range(len(op.compute[0]))]
+            compute.add((x, op.compute[i][j]) for (i, j), x in self._products(op.first, op.second, cells).items())
+        elif op.first != NONE:
+            compute.add((x, op.compute[i][0]) for i, x in self.has[op.first].items())
+        elif op.second != NONE:
+            compute.add((x, op.compute[0][j]) for j, x in self.has[op.second].items())
+        else:
+            compute.const = op.compute[0][0]
+        longest = max(max(map(max, op.compute)), op.traffic.high())
+        time = self.model.new_int_var(op.low(), longest, "")
+        for part in (compute, self._linear(op.traffic)):
+            self.model.add(time >= _weighted(part))
+        self.latency.add([(time, 1)])
+
+    def at_most(self, total: _Sum, limit: int) -> None:
+        """Hold a sum at or below a limit."""
+        self.model.add(_weighted(total) <= limit)
+
+    def minimise(self, total: _Sum, effort: Effort, hint: Pick | None) -> Solved:
+        """Minimise a sum."""
+        from ortools.sat.python import cp_model
+
+        self.model.minimize(_weighted(total))
+        if hint is not None:
+            for values, k in zip(self.has, hint, strict=True):
+                for other, var in values.items():
+                    self.model.add_hint(var, other == k)
+        solver = cp_model.CpSolver()
+        solver.parameters.num_workers = 1
+        solver.parameters.random_seed = effort.seed
+        solver.parameters.linearization_level = 2
+        solver.parameters.max_deterministic_time = effort.limit_s
+        status = solver.solve(self.model)
+        spent = solver.response_proto.deterministic_time
+        if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+            pick = tuple(next(k for k, x in values.items() if solver.boolean_value(x)) for values in self.has)
+            return Solved(pick, status == cp_model.OPTIMAL, round(solver.best_objective_bound), spent)
+        return Solved(None, status == cp_model.INFEASIBLE, total.const, spent)
+
+
+def _weighted(total: _Sum) -> LinearExpr:
+    from ortools.sat.python import cp_model
+
+    return cp_model.LinearExpr.weighted_sum(total.vars, total.coefs) + total.const

@@ -1,0 +1,201 @@
+"""The planning problem: ops, values, weights, errors and limits as integers.
+
+Solver, exhaustive search, evaluation and report read this and nothing else. Units: time in ns, memory in bits, error in units of
+`error_unit` (10^-6 of the bound, rounded up). Tables over bit-widths have a row for each of 1..8 bits and a last one for float.
+
+A cut is a set of ops closed under predecessors; nothing here or in `cut.py` needs it to be a prefix of the order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, TypeAlias
+
+NONE = -1
+"""Index that stands for "none"."""
+
+VarKind: TypeAlias = Literal["weight", "act", "wire"]
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A constant held as codes on the edge.
+
+    bits: widths to choose from, ascending; empty where it cannot be quantised. error: units at 1..8 bits. scale_bits: memory of its scales.
+    container_bits: bits that one element takes in the model file at 1..8 bits.
+    """
+
+    name: str
+    elements: int
+    bits: tuple[int, ...]
+    error: tuple[int, ...]
+    scale_bits: int
+    container_bits: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FixedConst:
+    """A constant whose width is no choice (biases, shapes, float tables)."""
+
+    name: str
+    memory_bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Values that share one activation quantiser (a root, and what ops that pass codes through make of it).
+
+    bits: widths to choose from, ascending; one where the root is a graph input, none where it cannot be quantised.
+    error: units at 1..8 bits.
+    """
+
+    name: str
+    bits: tuple[int, ...]
+    error: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value that ops read or make.
+
+    elements: None where the size is not known at compile time. width_bits: bits an element takes where it is no code.
+    group: its activation quantiser, NONE where it is never a code on the edge. alias_of: the value whose memory it shares.
+    raw: a graph input, or one reshaped: it has one width, and a wire adds no error to it.
+    wire_bits: widths at which it may cross; empty: it crosses at its own width.
+    wire_error: units that a wire of 1..8 bits (inner) adds to the value held at 1..8 bits or float (outer); empty: none at all.
+    """
+
+    name: str
+    elements: int | None
+    width_bits: int
+    group: int = NONE
+    alias_of: int = NONE
+    is_input: bool = False
+    is_output: bool = False
+    raw: bool = False
+    wire_bits: tuple[int, ...] = ()
+    wire_error: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """An input or result of an op: a value, a weight, or (both NONE) something of fixed width or absent."""
+
+    value: int = NONE
+    weight: int = NONE
+
+
+@dataclass(frozen=True, slots=True)
+class OpItem:
+    """An op.
+
+    inputs, results: one operand for each row of `traffic_ns`. on_codes: it computes on codes. mac: the inputs whose rows index
+    `compute_ns` (NONE: the float row). constants: the fixed constants it reads. refusal: why it cannot run on the edge ("" if it can).
+    traffic_ns: time to move each operand at each row. file_bits: what its node adds to the model file.
+    """
+
+    name: str
+    inputs: tuple[Operand, ...]
+    results: tuple[Operand, ...]
+    on_codes: bool
+    mac: tuple[int, int]
+    compute_ns: tuple[tuple[int, ...], ...]
+    traffic_ns: tuple[tuple[int, ...], ...]
+    cloud_ns: int
+    constants: tuple[int, ...] = ()
+    refusal: str = ""
+    file_bits: int = 0
+
+    @property
+    def reads(self) -> tuple[int, ...]:
+        """Indices of the values it reads, each once."""
+        return tuple(dict.fromkeys(o.value for o in self.inputs if o.value != NONE))
+
+    @property
+    def makes(self) -> tuple[int, ...]:
+        """Indices of the values it makes."""
+        return tuple(o.value for o in self.results if o.value != NONE)
+
+    @property
+    def weights(self) -> tuple[int, ...]:
+        """Indices of the weights it reads, each once."""
+        return tuple(dict.fromkeys(o.weight for o in self.inputs if o.weight != NONE))
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Time to send: `fixed_ns` for every message that is not empty, and its bytes at `rate_bps`."""
+
+    rate_bps: int
+    fixed_ns: int
+
+    def bytes_ns(self, nbytes: int) -> int:
+        """Time that `nbytes` bytes add to a message, rounded to the nearest ns."""
+        return (nbytes * 8_000_000_000 + self.rate_bps // 2) // self.rate_bps
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a plan must keep to; None is no limit. error: units, summed over all tensors. tensor_error: units, of each tensor."""
+
+    ram_bits: int
+    storage_bits: int | None = None
+    error: int | None = None
+    tensor_error: int | None = None
+    latency_ns: int | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A whole planning problem. Ops are in topological order.
+
+    overlap: op latency is max(compute, traffic), else their sum. packed: codes below 8 bits stay packed in RAM, else each takes 8 bits.
+    error_unit: the noise-to-signal ratio of one unit. wire_exempt: the user fixed the wire's bits, so `Limits.tensor_error` spares them.
+    """
+
+    values: tuple[Value, ...]
+    groups: tuple[Group, ...]
+    weights: tuple[Weight, ...]
+    constants: tuple[FixedConst, ...]
+    ops: tuple[OpItem, ...]
+    link: Link
+    limits: Limits
+    overlap: bool
+    packed: bool
+    return_result: bool = False
+    wire_exempt: bool = False
+    error_unit: float = 1e-6
+
+    @cached_property
+    def producer(self) -> Mapping[int, int]:
+        """Index of the op that makes a value; graph inputs are missing."""
+        return {v: i for i, op in enumerate(self.ops) for v in op.makes}
+
+    @cached_property
+    def readers(self) -> tuple[tuple[int, ...], ...]:
+        """For every value the ops that read it, in order, each once."""
+        found: list[list[int]] = [[] for _ in self.values]
+        for i, op in enumerate(self.ops):
+            for v in op.reads:
+                found[v].append(i)
+        return tuple(map(tuple, found))
+
+    def resident_bits(self, bits: int) -> int:
+        """Memory that one code of `bits` takes."""
+        return bits if self.packed else 8
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Chosen bits of one cut: by weight, by activation group, and by crossing value."""
+
+    weights: Mapping[int, int]
+    acts: Mapping[int, int]
+    wires: Mapping[int, int]
+
+
+def payload_bytes(elements: int, bits: int) -> int:
+    """Bytes of `elements` packed codes or numbers of `bits` each."""
+    return (elements * bits + 7) // 8

@@ -1,0 +1,109 @@
+"""The fastest plan over all prefix cuts, and the fastest of each of the next best cuts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from .bounds import all_values, least_error, prefix_bounds
+from .cpsat import Effort
+from .cut import Cut, prefix
+from .evaluate import Figures, evaluate
+from .formulate import assignment, formulate
+from .instance import Instance, Pick
+from .problem import Assignment, Problem
+from .solve import solve
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """The fastest plan found for one cut.
+
+    bound_ns: no plan for this cut is faster; equal to the latency where that is proven.
+    """
+
+    position: int
+    cut: Cut
+    bits: Assignment
+    figures: Figures
+    bound_ns: int
+
+    @property
+    def proven(self) -> bool:
+        """Whether no plan for this cut is faster."""
+        return self.figures.latency_ns <= self.bound_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search found.
+
+    solutions: the fastest first. open_ns: least bound of the cuts that were not solved to the end; None: all were, or pruned.
+    solved: how many cuts were looked into. spent_s: deterministic seconds of the solver.
+    """
+
+    solutions: tuple[Solution, ...]
+    open_ns: int | None
+    solved: int
+    spent_s: float
+
+
+def search(problem: Problem, positions: Iterable[int], effort: Effort, keep: int = 1) -> Found:
+    """Return the fastest plan for each of the `keep` best cuts among `positions`.
+
+    Cuts are taken in the order of their lower bound, and left out where it shows that they cannot be among the best: only valid bounds
+    prune. Ties break by error, then position. The limit on latency is not looked at.
+    """
+    bounds = prefix_bounds(problem)
+    found: list[Solution] = []
+    open_bounds: list[int] = []
+    solved, spent = 0, 0.0
+    for position in sorted(positions, key=lambda p: (bounds[p], p)):
+        worst = found[-1].figures.latency_ns if len(found) == keep else None
+        if worst is not None and bounds[position] > worst:
+            break
+        cut = prefix(problem, position)
+        if cut.refusal:
+            continue
+        instance = formulate(problem, cut)
+        left = Effort(max(effort.limit_s - spent, 0.0), effort.seed)
+        outcome = solve(instance, left, None if worst is None else worst + 1)
+        solved += 1
+        spent += outcome.spent_s
+        if outcome.pick is not None:
+            found.append(_solution(problem, position, cut, instance, outcome.pick, outcome.bound_ns))
+            found = sorted(found, key=lambda s: (s.figures.latency_ns, s.figures.error, s.position))[:keep]
+        if outcome.status in ("feasible", "unknown"):
+            open_bounds.append(max(outcome.bound_ns, bounds[position]))
+    return Found(tuple(found), min(open_bounds, default=None), solved, spent)
+
+
+def best_effort(problem: Problem, position: int, effort: Effort) -> Solution | None:
+    """Return a plan for a cut that may break limits; None only where the cut is refused or no bits go together.
+
+    It is the fastest within all limits; else the fastest within the limit on error; else the one of least error.
+    """
+    cut = prefix(problem, position)
+    if cut.refusal:
+        return None
+    instance = formulate(problem, cut)
+    roomy = replace(problem.limits, ram_bits=max(problem.limits.ram_bits, _most_ram(instance)), storage_bits=None)
+    for limits in (problem.limits, roomy):
+        loosened = replace(instance, limits=limits)
+        outcome = solve(loosened, effort)
+        if outcome.pick is not None:
+            return _solution(problem, position, cut, loosened, outcome.pick, outcome.bound_ns)
+    domains = all_values(instance)
+    if not all(domains):
+        return None
+    pick = least_error(instance, domains)
+    return _solution(problem, position, cut, instance, pick, instance.latency_low())
+
+
+def _most_ram(instance: Instance) -> int:
+    return instance.resident.high() + max(step.high() for step in instance.steps)
+
+
+def _solution(problem: Problem, position: int, cut: Cut, instance: Instance, pick: Pick, bound_ns: int) -> Solution:
+    bits = assignment(instance, pick)
+    return Solution(position, cut, bits, evaluate(problem, cut, bits), bound_ns)

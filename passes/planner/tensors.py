@@ -1,0 +1,170 @@
+"""Values, activation groups and weights of the planning problem, with the bits that each may have."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from numpy.typing import NDArray
+
+from autosplitc.ir import ArrayRef, CompileError, Diagnostic, DType, Graph, at_batch_one, numpy_dtype
+from autosplitc.targets import Target
+
+from ..facts import Liveness, LiveRange, Request, Sensitivity
+from ..quantize.errors import FORBIDDEN_NSR
+from ..roles import Roles
+from .problem import NONE, Group, Value, Weight
+
+DEFAULT_WIRE_BITS = (1, 2, 4, 6, 8)
+"""Bits that the wire may have besides those of the edge's activations."""
+
+CONTAINER_BITS = (2, 2, 4, 4, 8, 6, 8, 8)
+"""Bits that a weight of 1..8 bits takes in the edge's model file: INT2 and INT4 initializers, 6 as an INT4 and an INT2 plane, INT8."""
+
+SCALE_BITS = 32
+"""Bits of one scale; weights have one for each output channel."""
+
+ERROR_CAP = 10**12
+"""Units at which the error of one tensor saturates, so that sums stay far below 2^63."""
+
+
+@dataclass(frozen=True)
+class ErrorScale:
+    """How errors become integers: the ratio of one unit, and the limit on the sum or else on each tensor."""
+
+    unit: float
+    total: int | None
+    tensor: int | None
+
+    def units(self, nsr: float) -> int:
+        """Return a noise-to-signal ratio in units, rounded up; what is no number counts as the greatest."""
+        scaled = nsr / self.unit
+        return math.ceil(scaled) if scaled < ERROR_CAP else ERROR_CAP
+
+
+def error_scale(request: Request) -> ErrorScale:
+    """Return the scale of a request: 10^-6 of the bound on the sum, or without one of what `min_sqnr_db` leaves to each tensor."""
+    if request.max_error is None:
+        return ErrorScale(10 ** (-request.min_sqnr_db / 10) * 1e-6, None, 10**6)
+    return ErrorScale(request.max_error * 1e-6, 10**6, None) if request.max_error > 0 else ErrorScale(1e-12, 0, None)
+
+
+def allowed_bits(what: str, flag: str, asked: tuple[int, ...] | None, target: str, takes: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the widths to choose from, ascending. Raises CompileError (AS151) where the target does not take one that was asked for."""
+    wrong = sorted(set(asked or ()) - set(takes))
+    if wrong:
+        message = f"target {target!r} does not take {what} of {wrong[0]} bits"
+        taken = ",".join(map(str, takes))
+        raise CompileError(Diagnostic("AS151", message, notes=(f"it takes {taken}",), hint=f"{flag} {taken}"))
+    return tuple(sorted(asked)) if asked else takes
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """Reads the facts about tensors of one graph."""
+
+    graph: Graph
+    roles: Roles
+    request: Request
+    sensitivity: Sensitivity
+    liveness: Liveness
+    edge: Target
+    scale: ErrorScale
+
+    @cached_property
+    def index(self) -> Mapping[str, int]:
+        """Index of every value of the problem by name."""
+        return {v.value: i for i, v in enumerate(self.liveness.values)}
+
+    @cached_property
+    def weights(self) -> tuple[Weight, ...]:
+        """Constants held as codes."""
+        request = self.request
+        allowed = allowed_bits("weights", "--weight-bits", request.weight_bits, self.edge.name, self.edge.weight_bits)
+        errors = {e.tensor: tuple(map(self.scale.units, e.nsr)) for e in self.sensitivity.weights}
+        found: list[Weight] = []
+        for name, axis in self.roles.weight_axis.items():
+            dims = self.graph.type_of(name).dims
+            bits = self._admitted(allowed, errors[name], request.weight_bits)
+            found.append(Weight(name, math.prod(dims), bits, errors[name], SCALE_BITS * dims[axis], CONTAINER_BITS))
+        return tuple(found)
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """Activation quantisers. A graph input's has `input_bits` and no error: it is the same for every plan."""
+        request = self.request
+        allowed = allowed_bits("activations", "--act-bits", request.act_bits, self.edge.name, self.edge.act_bits)
+        errors = {e.tensor: tuple(map(self.scale.units, e.nsr)) for e in self.sensitivity.activations}
+        roots = dict.fromkeys(self.roles.root[name] for name in self.index if name in self.roles.root)
+        return tuple(
+            Group(root, (request.input_bits,), (0,) * 8)
+            if root in self.graph.input
+            else Group(root, self._admitted(allowed, errors[root], request.act_bits), errors[root])
+            for root in roots
+        )
+
+    @cached_property
+    def values(self) -> tuple[Value, ...]:
+        """Values that ops read or make."""
+        group = {g.name: i for i, g in enumerate(self.groups)}
+        return tuple(self._value(life, group) for life in self.liveness.values)
+
+    def _value(self, life: LiveRange, group: Mapping[str, int]) -> Value:
+        name = life.value
+        type_ = at_batch_one(self.graph.type_of(name))
+        root = self.roles.root.get(name, "")
+        raw = type_.dtype is DType.F32 and (life.alias_of or name) in self.graph.input
+        wire_bits: tuple[int, ...] = ()
+        wire_error: tuple[tuple[int, ...], ...] = ()
+        if raw:
+            wire_bits = (self.request.input_bits,)
+        elif type_.dtype is DType.F32:
+            wire_error = self._wire_errors.get(name) or self._wire_errors.get(root, ())
+            possible = bool(wire_error) and wire_error[-1][-1] < self.scale.units(FORBIDDEN_NSR)
+            wire_bits = self._wire_bits if possible else ()
+        return Value(
+            name=name,
+            elements=life.elements if type_.dtype.bits else None,
+            width_bits=type_.dtype.bits,
+            group=group.get(root, NONE),
+            alias_of=self.index[life.alias_of] if life.alias_of else NONE,
+            is_input=name in self.graph.input,
+            is_output=name in self.graph.outputs,
+            raw=raw,
+            wire_bits=wire_bits,
+            wire_error=wire_error,
+        )
+
+    @cached_property
+    def _wire_bits(self) -> tuple[int, ...]:
+        asked = self.request.wire_bits
+        return tuple(sorted(asked or {*DEFAULT_WIRE_BITS, *self.edge.act_bits}))
+
+    @cached_property
+    def _wire_errors(self) -> Mapping[str, tuple[tuple[int, ...], ...]]:
+        """Units that a wire adds, [held at 1..8 bits or float][wire of 1..8 bits], by activation."""
+        table = read_array(self.sensitivity.wire_nsr)
+        units = self.scale.units
+        return {
+            e.tensor: tuple(tuple(units(x) for x in row) for row in block.tolist())
+            for e, block in zip(self.sensitivity.activations, table, strict=True)
+        }
+
+    def _admitted(self, bits: tuple[int, ...], error: tuple[int, ...], asked: tuple[int, ...] | None) -> tuple[int, ...]:
+        """Return the widths at which a tensor keeps the limit on its own error.
+
+        Where none does it is the widest, where the user fixed one it is that; empty for a tensor that cannot be quantised.
+        """
+        limit = self.scale.tensor
+        bits = tuple(b for b in bits if error[b - 1] < self.scale.units(FORBIDDEN_NSR))
+        if limit is None or (asked is not None and len(asked) == 1):
+            return bits
+        return tuple(b for b in bits if error[b - 1] <= limit) or bits[-1:]
+
+
+def read_array(ref: ArrayRef) -> NDArray[Any]:
+    """Return the array that a fact holds."""
+    return ref.blob.read().view(numpy_dtype(ref.type.dtype)).reshape(ref.type.dims)

@@ -1,0 +1,238 @@
+"""The solver against exhaustive search over every cut and every assignment of bits, on random small problems."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autosplitc.passes.planner import (
+    NONE,
+    Effort,
+    ExhaustiveFound,
+    Figures,
+    FixedConst,
+    Group,
+    Limits,
+    Link,
+    Operand,
+    OpItem,
+    Problem,
+    Solution,
+    Value,
+    Weight,
+    assignment,
+    assignments,
+    evaluate,
+    exhaustive,
+    formulate,
+    prefix,
+    prefix_bounds,
+    search,
+)
+
+INSTANCES = 240
+WIDTHS = ((2, 4), (2, 8), (4, 8), (2, 4, 8), (2, 6, 8), (4,))
+WIRE_WIDTHS = ((2, 4), (1, 4), (4, 8), (2, 8), (1, 2, 8), (8,))
+ROWS = 9
+CONTAINERS = (2, 2, 4, 4, 8, 6, 8, 8)
+EFFORT = Effort(limit_s=20.0)
+
+
+def random_problem(seed: int, ops: int = 4) -> Problem:
+    """Return a problem with skip connections, shared weights, parallel edges, aliases, several results, pairwise cost tables and refusals.
+
+    Its limits are loose; see `tightened`.
+    """
+    r = random.Random(seed)
+    weights = tuple(
+        Weight(f"w{i}", r.randint(1, 300), r.choice(WIDTHS), errors(r), 32 * r.randint(1, 4), CONTAINERS) for i in range(r.randint(1, 3))
+    )
+    constants = tuple(FixedConst(f"c{i}", 32 * r.randint(1, 20)) for i in range(2))
+    values = [Value(f"x{i}", r.randint(1, r.choice((200, 2000))), 32, is_input=True) for i in range(r.choice((1, 1, 2)))]
+    pairwise = r.random() < 0.4
+    items = [random_op(r, i, values, len(weights), pairwise=pairwise) for i in range(r.randint(2, ops))]
+    values, groups = with_groups(r, values, items)
+    read = {v for op in items for v in op.reads}
+    outputs = {i for i, v in enumerate(values) if i not in read or (not v.is_input and r.random() < 0.1)}
+    values = [replace(v, is_output=i in outputs and not v.is_input) for i, v in enumerate(values)]
+    limits = Limits(10**9, None, None, r.choice((None, 10**5)))
+    return Problem(
+        values=tuple(values),
+        groups=groups,
+        weights=weights,
+        constants=constants,
+        ops=tuple(items),
+        link=Link(r.choice((10**6, 10**7, 10**8)), r.choice((0, 50_000))),
+        limits=limits,
+        overlap=r.random() < 0.4,
+        packed=r.random() < 0.7,
+        return_result=r.random() < 0.3,
+        wire_exempt=r.random() < 0.2,
+    )
+
+
+def errors(r: random.Random) -> tuple[int, ...]:
+    """Return errors that fall with the bits, not always strictly."""
+    top = r.randint(10, 10**6)
+    return tuple(top // r.choice((3, 4)) ** b + r.randint(0, 3) for b in range(8))
+
+
+def random_op(r: random.Random, number: int, values: list[Value], weights: int, *, pairwise: bool) -> OpItem:
+    """Return an op that reads earlier values; what it makes is added to `values`. Its kind stands in `on_codes` and its name."""
+    kind = r.choice(("mac", "mac", "mac", "mac", "product", "add", "same", "alias", "float"))
+    reads = [r.randrange(max(0, len(values) - 3), len(values)) for _ in range(2 if kind in ("product", "add") else 1)]
+    results = 2 if kind in ("same", "float") and r.random() < 0.3 else 1
+    first = len(values)
+    for j in range(results):
+        source = values[reads[0]]
+        is_number = source.width_bits if kind in ("same", "alias") else 64 if kind == "float" and r.random() < 0.2 else 32
+        elements = source.elements if kind == "alias" else None if kind == "float" and r.random() < 0.05 else r.randint(1, 200)
+        owner = source.alias_of if source.alias_of != NONE else reads[0]
+        values.append(Value(f"v{number}.{j}", elements, is_number, alias_of=owner if kind == "alias" else NONE))
+    numbers = all(values[v].width_bits == 32 for v in (*reads, first))
+    on_codes = kind in ("mac", "product", "add") and numbers
+    inputs = [Operand(v) for v in reads] + ([Operand(weight=r.randrange(weights)), Operand()] if kind == "mac" else [])
+    made = tuple(Operand(first + j) for j in range(results))
+    mac = (0, 1) if on_codes and kind in ("mac", "product") else (0, NONE) if on_codes or kind in ("same", "alias") else (NONE, NONE)
+    return OpItem(
+        name=f"{kind}.{number}",
+        inputs=tuple(inputs),
+        results=made,
+        on_codes=on_codes,
+        mac=mac,
+        compute_ns=compute_table(r, pairwise=pairwise),
+        traffic_ns=tuple(traffic_row(r) for _ in range(len(inputs) + results)),
+        cloud_ns=r.randint(0, r.choice((5_000, 200_000))),
+        constants=(r.randrange(2),) if r.random() < 0.5 else (),
+        refusal="no" if r.random() < 0.02 else "",
+        file_bits=r.randint(0, 500),
+    )
+
+
+def compute_table(r: random.Random, *, pairwise: bool) -> tuple[tuple[int, ...], ...]:
+    """Return a constant table, or one that depends on both widths, at times not even growing with them."""
+    base = r.randint(0, 30_000)
+    if not pairwise:
+        return ((base,) * ROWS,) * ROWS
+    if r.random() < 0.3:
+        return tuple(tuple(r.randint(0, base) for _ in range(ROWS)) for _ in range(ROWS))
+    return tuple(tuple(base * (i + 1) * (j + 1) // 64 for j in range(ROWS)) for i in range(ROWS))
+
+
+def traffic_row(r: random.Random) -> tuple[int, ...]:
+    """Return times that grow with the bits, or any times at all."""
+    base = r.randint(0, 3_000)
+    return tuple(r.randint(0, base) if base % 5 == 0 else base * (b + 1) for b in range(ROWS))
+
+
+def with_groups(r: random.Random, values: list[Value], items: Iterable[OpItem]) -> tuple[list[Value], tuple[Group, ...]]:
+    """Give values their quantisers as roles do: made or wanted by an op on codes; ops that pass codes through share the source's."""
+    ops = list(items)
+    wanted: set[int] = set()
+    for op in reversed(ops):
+        if op.on_codes:
+            wanted.update(op.reads)
+        elif op.name.startswith(("same", "alias")) and any(v in wanted for v in op.makes):
+            wanted.add(op.reads[0])
+    root: dict[int, int] = {i: i for i, v in enumerate(values) if v.is_input and i in wanted}
+    for op in ops:
+        source = op.reads[0]
+        passes = op.name.startswith(("same", "alias")) and source in root
+        for v in op.makes:
+            if values[v].width_bits != 32:
+                continue
+            if passes:
+                root[v] = root[source]
+            elif op.on_codes or v in wanted:
+                root[v] = v
+    roots = tuple(dict.fromkeys(root.values()))
+    groups = tuple(
+        Group(values[g].name, (8,), (0,) * 8) if values[g].is_input else Group(values[g].name, r.choice(WIDTHS), errors(r)) for g in roots
+    )
+    found: list[Value] = []
+    for i, v in enumerate(values):
+        raw = v.width_bits == 32 and values[v.alias_of if v.alias_of != NONE else i].is_input
+        crosses = v.width_bits == 32 and r.random() < 0.9
+        noise = tuple(tuple(0 if a == w else r.randint(0, 10**6 // 3**w) for w in range(8)) for a in range(ROWS))
+        wire_bits = (8,) if raw else r.choice(WIRE_WIDTHS) if crosses else ()
+        group = roots.index(root[i]) if i in root else NONE
+        found.append(replace(v, group=group, raw=raw, wire_bits=wire_bits, wire_error=() if raw else noise))
+    return found, groups
+
+
+def all_figures(problem: Problem, r: random.Random) -> list[Figures]:
+    """Return the figures of some assignments of some cuts."""
+    found: list[Figures] = []
+    for position in range(len(problem.ops) + 1):
+        cut = prefix(problem, position)
+        some = [] if cut.refusal else list(assignments(problem, cut))
+        found += [evaluate(problem, cut, r.choice(some)) for _ in range(5) if some]
+    return found
+
+
+def tightened(problem: Problem, seed: int) -> Problem:
+    """Return the problem with limits taken from random plans, so that they bind: tight, loose or none for each of the three."""
+    r = random.Random(seed)
+    some = all_figures(problem, r)
+    if not some:
+        return problem
+
+    def level(values: list[int]) -> int:
+        low, high = min(values), max(values)
+        return low + int((high - low) * r.choice((0.0, 0.2, 0.4, 0.7, 1.0)))
+
+    tensor = problem.limits.tensor_error
+    ram = level([f.ram_bits for f in some])
+    storage = level([f.storage_bits for f in some]) if r.random() < 0.3 else None
+    error = level([f.error for f in some]) if tensor is None and r.random() < 0.8 else None
+    return replace(problem, limits=Limits(ram, storage, error, tensor))
+
+
+@settings(max_examples=INSTANCES, derandomize=True, deadline=None)
+@given(seed=st.integers(0, 10**9))
+def test_search_finds_what_exhaustive_search_finds(seed: int) -> None:
+    problem = tightened(random_problem(seed, ops=5), seed)
+    positions = range(len(problem.ops) + 1)
+    found = search(problem, positions, EFFORT, keep=len(positions))
+    assert found.open_ns is None
+    by_position = {s.position: s for s in found.solutions}
+    for position in positions:
+        truth = exhaustive(problem, [prefix(problem, position)])
+        solution = by_position.get(position)
+        assert merit(solution) == merit(truth), position
+        if solution is not None:
+            assert solution.proven
+            assert evaluate(problem, solution.cut, solution.bits) == solution.figures
+    best = search(problem, positions, EFFORT)
+    assert [merit(s) for s in best.solutions] == [merit(s) for s in found.solutions[:1]]
+
+
+@settings(max_examples=60, derandomize=True, deadline=None)
+@given(seed=st.integers(0, 10**9))
+def test_instances_agree_with_the_definition_of_cost(seed: int) -> None:
+    problem = random_problem(seed, ops=6)
+    r = random.Random(seed)
+    for position in range(len(problem.ops) + 1):
+        cut = prefix(problem, position)
+        if cut.refusal:
+            continue
+        instance = formulate(problem, cut)
+        for _ in range(5):
+            pick = [r.randrange(len(var.bits)) for var in instance.vars]
+            error = instance.error_at(pick)
+            if error is None:
+                continue
+            figures = evaluate(problem, cut, assignment(instance, pick))
+            told = (instance.latency_at(pick), instance.ram_at(pick), instance.storage.at(pick), error)
+            assert told == (figures.latency_ns, figures.ram_bits, figures.storage_bits, figures.error)
+            assert instance.latency_low() <= figures.latency_ns
+            assert prefix_bounds(problem)[position] <= figures.latency_ns
+
+
+def merit(found: Solution | ExhaustiveFound | None) -> tuple[int, int] | None:
+    """Return what is minimised."""
+    return None if found is None else (found.figures.latency_ns, found.figures.error)
