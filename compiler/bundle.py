@@ -11,13 +11,12 @@ from shutil import rmtree
 from typing import Any
 
 from autosplitc.ir import Module
-from autosplitc.targets import Target
+from autosplitc.passes import Env, Request
 
 from .codegen import write_side
 from .folder import MANIFEST, staged_folder, writing_to
-from .layers import layers_csv
 from .manifest import Json, check_manifest, make_manifest, manifest_text
-from .tables import solutions_csv
+from .tables import layers_csv, solutions_csv
 
 MEASUREMENTS = "measurements.json"
 
@@ -43,19 +42,20 @@ def workspace(output: Path | None, *, force: bool, needed: bool = True) -> Gener
         raise
 
 
-def write_bundle(module: Module, edge: Target, folder: Path) -> Json:
+def write_bundle(module: Module, env: Env, folder: Path) -> Json:
     """Write a lowered module's graphs, manifest and tables into a folder; return the manifest.
 
     Raises CompileError: AS603 cannot write, AS604 disk full.
     """
     with writing_to(folder):
-        for side in ("edge", "cloud"):
+        for side, target in (("edge", env.edge), ("cloud", env.cloud)):
             if module.has_graph(side):
-                write_side(module.graph(side), folder / f"{side}.onnx")
-        manifest = make_manifest(module, edge, folder)
+                max_opset = module.fact(Request).max_opset or target.max_opset
+                write_side(module.graph(side), folder / f"{side}.onnx", max_opset=max_opset)
+        manifest = make_manifest(module, env.edge, folder)
         check_manifest(manifest)
         (folder / "solutions.csv").write_text(solutions_csv(module), encoding="utf-8")
-        (folder / "layers.csv").write_text(layers_csv(module), encoding="utf-8")
+        (folder / "layers.csv").write_text(layers_csv(module, env), encoding="utf-8")
         (folder / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8")
     return manifest
 

@@ -63,6 +63,11 @@ def continue_dump(dump: Path, options: Options, given: Collection[str], watch: W
     """
     passes = passes_of(options)
     dumped = read_dump(dump, FACT_TYPES)
+    problems = verify(dumped, "2")
+    if problems:
+        raise CompileError(problems).at(str(dump))
+    if dumped.get(Request) is None or not dumped.has_graph("main"):
+        raise CompileError(Diagnostic("AS119", "a dump to go on from holds graph 'main' and fact 'request'", str(dump)))
     calib, evaluation = read_samples(options, dumped.main)
     module = override(dumped, changed_fields(options, given, calib, evaluation))
     request = module.fact(Request)
@@ -81,10 +86,10 @@ def finish(job: Job, passes: Sequence[Pass], options: Options, folder: Path | No
     if folder is None:
         return Result(module, None, {}, {}, tuple(hooks.warnings), tuple(hooks.timings))
     with hooks.timed("write"):
-        manifest = write_bundle(module, job.env.edge, folder)
+        manifest = write_bundle(module, job.env, folder)
     measurements: Json = {}
     with hooks.timed("check"):
-        measurements["check"] = check_bundle(module, folder)
+        measurements["check"] = check_bundle(module, folder, job.env)
     with hooks.timed("measure"):
         measurements.update(measure_bundle(module, folder, job.env, job.evaluation))
     measurements["compile"] = hooks.measured()

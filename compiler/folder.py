@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from autosplitc.ir import CompileError, Diagnostic
+from autosplitc.ir import EXIT_INTERNAL, CompileError, Diagnostic
 
 MANIFEST = "manifest.json"
 SCHEMA = "autosplitc-manifest/1"
@@ -43,6 +43,7 @@ def write_error(path: Path, error: OSError) -> CompileError:
 def staged_folder(target: Path, *, force: bool = False) -> Generator[Path]:
     """Yield an empty folder beside `target`; it takes the target's place when the block ends, and vanishes when the block fails.
 
+    After an internal fault it stays if it holds dumps, which the diagnostic then names.
     A bundle that stands there is replaced. Into a folder that holds other things `force` moves the new files one by one, the manifest last.
     Raises CompileError: AS601 a file stands there, AS602 a folder with other things and no `force`, AS603 cannot write, AS604 disk full,
     AS606 the target is the current folder.
@@ -52,7 +53,6 @@ def staged_folder(target: Path, *, force: bool = False) -> Generator[Path]:
     with writing_to(target):
         made = _make_parents(target.parent)
     stage = target.parent / f".{target.name}.{secrets.token_hex(4)}"
-    installed = False
     try:
         with writing_to(target):
             stage.mkdir()
@@ -62,12 +62,11 @@ def staged_folder(target: Path, *, force: bool = False) -> Generator[Path]:
                 _merge(stage, target)
             else:
                 _replace(stage, target)
-        installed = True
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-        if not installed:
-            for parent in reversed(made):
-                _remove_if_empty(parent)
+    except BaseException as error:
+        if not (isinstance(error, CompileError) and error.exit_code == EXIT_INTERNAL and any(stage.rglob("*.air"))):
+            _remove(stage, made)
+        raise
+    shutil.rmtree(stage, ignore_errors=True)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -148,8 +147,11 @@ def _merge(stage: Path, target: Path) -> None:
         file.replace(place)
 
 
-def _remove_if_empty(folder: Path) -> None:
-    try:
-        folder.rmdir()
-    except OSError:
-        return
+def _remove(stage: Path, parents: list[Path]) -> None:
+    """Remove a folder, and of the folders above it those that were made for it, if they are empty."""
+    shutil.rmtree(stage, ignore_errors=True)
+    for parent in reversed(parents):
+        try:
+            parent.rmdir()
+        except OSError:
+            return

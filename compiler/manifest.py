@@ -13,7 +13,7 @@ from dataclasses import asdict, fields
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from autosplitc.ir import CompileError, Diagnostic, Graph, Module
 from autosplitc.passes import Choice, NamedBits, Plan, Ranges, Request, Solutions, WireLayout
@@ -135,4 +135,4 @@ def _predicted(plan: Plan, plans: Iterable[Plan]) -> Json:
 def _options(request: Request) -> Json:
     left_out = ("graph", "source", "source_sha256")
     values: dict[str, Any] = {f.name: getattr(request, f.name) for f in fields(request) if f.name not in left_out}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    return {name: list(cast("tuple[object, ...]", value)) if isinstance(value, tuple) else value for name, value in values.items()}

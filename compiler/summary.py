@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from autosplitc.passes import Choice, NamedBits, Plan, Request, WireLayout
+from autosplitc.passes import Choice, NamedBits, Plan, Request, WireLayout, size_text
 
 from .manifest import Json
 from .result import Result
@@ -27,7 +27,8 @@ def summary(result: Result) -> str:
         f" latency   {_latency(plan, manifest)}",
         f" sent      {_sent(result, plan)}",
         f" edge      {_edge(result, plan)}",
-        *quality_lines(result.measurements),
+        f" quality   {_quality(result.measurements['quality'], result.measurements['data'])}",
+        f" check     {_check(result.measurements['check'])}",
     ]
     if not manifest["calibrated"]:
         lines.append(" data      none: ranges come from seeded noise; give --calib before you trust the accuracy")
@@ -61,10 +62,33 @@ def _sent(result: Result, plan: Plan) -> str:
 def _edge(result: Result, plan: Plan) -> str:
     limits = result.manifest["limits"]
     file_bytes = sum(f["bytes"] for f in result.manifest["graphs"]["edge"]["files"])
-    ram = f"RAM {_size(plan.ram_bytes)} of {_size(limits['edge_ram_bytes'])} predicted"
-    storage = f" of {_size(limits['edge_storage_bytes'])}" if limits["edge_storage_bytes"] is not None else ""
+    ram = f"RAM {size_text(plan.ram_bytes)} of {size_text(limits['edge_ram_bytes'])} predicted"
+    storage = f" of {size_text(limits['edge_storage_bytes'])}" if limits["edge_storage_bytes"] is not None else ""
     bits = ", ".join(part for part in (_bits("W", plan.weight_bits), _bits("A", plan.act_bits)) if part)
-    return f"{ram}; file {_size(file_bytes)}{storage}" + (f"; {bits}" if bits else "")
+    return f"{ram}; file {size_text(file_bytes)}{storage}" + (f"; {bits}" if bits else "")
+
+
+def _quality(quality: Json, data: Json) -> str:
+    """Return what the emitted files do to the output: against labels where there are any, else against the float model."""
+    parts: list[str] = []
+    if quality["top1"] is not None:
+        top1, exact = quality["top1"], quality["top1"]["float"]["value"]
+        low, high = top1["interval95"]
+        parts.append(f"top-1 {top1['value']:.2%} ({100 * (top1['value'] - exact):+.2f} points), 95 % interval {low:.1%}..{high:.1%}")
+    elif quality["agreement"] is not None:
+        parts.append(f"top-1 agrees with the float model in {quality['agreement']['value']:.1%}")
+    if quality["sqnr_db"] is not None:
+        parts.append(f"SQNR {quality['sqnr_db']:.1f} dB")
+    elif quality["outputs"] and all(output["exact"] for output in quality["outputs"]):
+        parts.append("equal to the float model")
+    return f"{'; '.join(parts) or 'no float output to compare'}   measured on the emitted files, {data['source']}, n = {data['samples']}"
+
+
+def _check(check: Json) -> str:
+    if not check["halves_equal_whole"]:
+        return "the model gives other outputs every time: halves and whole cannot be compared"
+    apart = check["max_relative_difference_at_level_all"]
+    return "halves = whole, bit for bit" + (f"; at full optimisation {apart:.1e} apart" if apart else "")
 
 
 def _bits(letter: str, named: Iterable[NamedBits]) -> str:
@@ -81,17 +105,10 @@ def _solutions(result: Result) -> str:
         plan = plans[i]
         name = f"split {plan.after}" if plan.kind == "split" else plan.kind.replace("-", " ")
         note = "chosen" if i == chosen else "; ".join(plan.violations)
-        rows.append((f" {i + 1}", name, _ms(plan.latency_s), f"{plan.payload_bytes:,}", _size(plan.ram_bytes), note))
+        rows.append((f" {i + 1}", name, _ms(plan.latency_s), f"{plan.payload_bytes:,}", size_text(plan.ram_bytes), note))
     more = f"\n    {len(plans) - len(kept)} more in solutions.csv" if len(kept) < len(plans) else ""
     return columns(rows, right=frozenset({0, 2, 3, 4})) + more
 
 
 def _ms(seconds: float) -> str:
     return f"{seconds * 1e3:,.1f}" if seconds >= 1e-3 or seconds == 0 else f"{seconds * 1e3:.4f}"
-
-
-def _size(nbytes: int) -> str:
-    for factor, unit in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
-        if nbytes >= factor:
-            return f"{nbytes / factor:.2f} {unit}"
-    return f"{nbytes} B"

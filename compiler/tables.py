@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from autosplitc.ir import Module
-from autosplitc.passes import Choice, NamedBits, Plan, Solutions
+from autosplitc.passes import Choice, Env, Layer, NamedBits, Plan, Solutions, plan_layers
 
 SOLUTION_COLUMNS = (
     "number",
@@ -33,11 +33,29 @@ SOLUTION_COLUMNS = (
     "violations",
 )
 
+LAYER_COLUMNS = (
+    "node",
+    "kind",
+    "side",
+    "weight_bits",
+    "act_bits",
+    "sqnr_db",
+    "latency_ms",
+    "bound_by",
+    "ram_bytes",
+    "crossing_bytes",
+)
+
 
 def solutions_csv(module: Module) -> str:
     """Return every solution, numbered from 1 as `--pick` takes them. Latencies are predicted, in ms; `error` is a sum of power ratios."""
     chosen = module.fact(Choice).index
     return csv_text(SOLUTION_COLUMNS, (_solution(i, plan, i == chosen) for i, plan in enumerate(module.fact(Solutions).plans)))
+
+
+def layers_csv(module: Module, env: Env) -> str:
+    """Return every op of the simplified graph under the chosen plan, figures predicted; see `Layer` for the columns."""
+    return csv_text(LAYER_COLUMNS, (_layer(layer) for layer in plan_layers(module, env)))
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -77,4 +95,20 @@ def _solution(index: int, plan: Plan, chosen: bool) -> tuple[object, ...]:
         repr(plan.gap),
         int(plan.feasible),
         "; ".join(plan.violations),
+    )
+
+
+def _layer(layer: Layer) -> tuple[object, ...]:
+    """Return a row; what does not apply is left empty."""
+    return (
+        layer.name,
+        layer.kind,
+        layer.side,
+        layer.weight_bits,
+        layer.act_bits,
+        None if layer.sqnr_db is None else f"{layer.sqnr_db:.2f}",
+        milliseconds(layer.latency_s),
+        layer.bound_by,
+        layer.ram_bytes,
+        layer.crossing_bytes,
     )

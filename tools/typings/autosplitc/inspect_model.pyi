@@ -1,0 +1,1 @@
+from compiler.inspect_model import *

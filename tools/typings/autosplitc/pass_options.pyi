@@ -1,0 +1,1 @@
+from compiler.pass_options import *

@@ -1,0 +1,1 @@
+from compiler.verify_bundle import *
