@@ -4,7 +4,7 @@ from .checks import check_target, checked_cost
 from .gemm import Dataflow, Depthwise, Operand, Product, products
 from .network import PRESETS, Network, parse_network
 from .options import option_fields
-from .registry import load_target, target_names
+from .registry import installed_targets, load_target, target_names
 from .systolic import CycleModel, SystolicTarget
 from .target import BIT_ROWS, FLOAT_ROW, ROWS, OpCost, OpView, Residency, Target, constant_table, row_of, view
 from .traffic import plain_traffic, row_bytes
@@ -51,6 +51,7 @@ __all__ = [
     "checked_cost",
     "constant_table",
     "format_quantity",
+    "installed_targets",
     "load_target",
     "moves_nothing",
     "option_fields",

@@ -80,3 +80,15 @@ def _load(point: EntryPoint) -> Target:
 
 def _distribution(point: EntryPoint) -> str:
     return point.dist.name if point.dist is not None else "an unknown distribution"
+
+
+def installed_targets() -> tuple[tuple[str, str, Target | CompileError], ...]:
+    """Return name, distribution and target of all that is installed, sorted; in place of a target that cannot be had, why."""
+    return tuple((name, distribution, _load_or_error(name)) for name, distribution in target_names())
+
+
+def _load_or_error(name: str) -> Target | CompileError:
+    try:
+        return load_target(name)
+    except CompileError as error:
+        return error

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import pytest
 
 from autosplitc.ir import EXIT_BAD_INPUT, EXIT_USAGE, CompileError, Diagnostic
-from autosplitc.targets import SystolicTarget, Target, load_target, option_fields, target_names
+from autosplitc.targets import SystolicTarget, Target, installed_targets, load_target, option_fields, target_names
 
 PLUGIN = Path(__file__).parents[2] / "plugin"
 Install: TypeAlias = Callable[[str, str, str], None]
@@ -124,6 +124,14 @@ def test_a_broken_plugin_harms_only_who_asks_for_it(install: Install, source: st
     assert (found.code, found.message, code) == ("AS412", "target 'mine' cannot be loaded", EXIT_BAD_INPUT)
     assert "acme-broken" in found.location
     assert found.notes
+
+
+def test_the_list_of_targets_shows_what_is_broken_and_goes_on(install: Install) -> None:
+    install("acme-broken", "mine = acme_broken:mine", BROKEN[0])
+    found = {name: (distribution, target) for name, distribution, target in installed_targets()}
+    assert isinstance(found["mine"][1], CompileError)
+    assert found["mine"][0] == "acme-broken"
+    assert isinstance(found["eyeriss"][1], Target)
 
 
 def test_an_object_that_is_no_target_is_told_what_it_lacks(install: Install) -> None:
