@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from .blob import BlobRef
 from .diagnostics import CompileError, Diagnostic
-from .edit import renamed_inside
+from .edit import fresh_name, renamed_inside
 from .graph import ABSENT, Graph, Op
 from .onnx_spell import ConstSpeller, Spelling, activation_nodes, default_spellers, pre_activation, verbatim_node
 from .onnx_types import ONNX_OF_DTYPE, fill_header, fill_tensor, type_proto
@@ -183,7 +183,7 @@ class _Exporter:
             nodes.extend(self._op(op, spelling))
             if op.attrs.get("act") is not None:
                 pre_types[pre_activation(graph, op)] = op.type
-        proto.node.extend(nodes)
+        proto.node.extend(_with_own_names(nodes))
         proto.initializer.extend(spelling.initializers)
         proto.input.extend(_value_info(v.name, v.type) for v in graph.inputs)
         proto.output.extend(_value_info(name, graph.types.get(name) or pre_types.get(name)) for name in outputs)
@@ -201,8 +201,25 @@ class _Exporter:
         return [verbatim_node(op, (inner,), spelling), *activation_nodes(op, inner, spelling)]
 
 
+def _make_names_unique(nodes: Sequence[NodeProto]) -> None:
+    """Give nodes names of their own: ONNX Runtime refuses two nodes of one name."""
+    taken: set[str] = set()
+    for node in nodes:
+        node.name = fresh_name(taken, node.name)
+        taken.add(node.name)
+
+
 def _unspelled(what: str) -> CompileError:
     return CompileError(Diagnostic("AS901", f"{what}, which ONNX does not have, and nothing says how to write it"))
+
+
+def _with_own_names(nodes: list[NodeProto]) -> list[NodeProto]:
+    """Number nodes that came from one node: ONNX Runtime refuses two of the same name."""
+    taken: set[str] = set()
+    for node in nodes:
+        node.name = fresh_name(taken, node.name)
+        taken.add(node.name)
+    return nodes
 
 
 def _with_outer_names(op: Op) -> Op:

@@ -50,7 +50,7 @@ def import_model(
 def _import(loaded: LoadedModel, input_shapes: Mapping[str, tuple[int, ...]]) -> Graph:
     proto = prepare(loaded.proto, loaded.source)
     fix_inputs(proto, input_shapes, loaded.source)
-    inferred = infer(proto, loaded.source)
+    inferred = infer(proto, loaded.source, trust=not input_shapes)
     opset = tuple(sorted((entry.domain, entry.version) for entry in inferred.at_one.opset_import))
     metadata = tuple(sorted((entry.key, entry.value) for entry in proto.metadata_props))
     builder = _Builder(inferred, loaded.blobs, loaded.source, opset)

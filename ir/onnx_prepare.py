@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 OLDEST_OPSET = 7
 NEWEST_OPSET = 25
+_IR_VERSION_WITHOUT_INPUTS = 4
 TARGET_OPSET = 21
 """Opset that older models are upgraded to: the first with INT4."""
 
@@ -27,6 +28,7 @@ def prepare(proto: ModelProto, source: str) -> ModelProto:
     _name_default_domain(proto)
     _check_names(proto.graph, source)
     drop_initialized_inputs(proto.graph)
+    proto.ir_version = max(proto.ir_version, _IR_VERSION_WITHOUT_INPUTS)
     sort_nodes(proto.graph, frozenset(), source)
     check(proto, source)
     if proto.functions:
@@ -81,7 +83,7 @@ def _check_names(graph: GraphProto, source: str) -> None:
 
 
 def drop_initialized_inputs(graph: GraphProto) -> None:
-    """Remove graph inputs that have an initializer."""
+    """Remove graph inputs that have an initializer (before IR version 4 all of them must be inputs, too)."""
     initialized = {t.name for t in graph.initializer} | {s.values.name for s in graph.sparse_initializer}
     kept = [value for value in graph.input if value.name not in initialized]
     if len(kept) != len(graph.input):
@@ -255,7 +257,6 @@ def upgrade(proto: ModelProto, source: str) -> ModelProto:
         return proto
     if opset >= TARGET_OPSET:
         return proto
-    proto.ir_version = max(proto.ir_version, 4)
     try:
         return version_converter.convert_version(proto, TARGET_OPSET)
     except (version_converter.ConvertError, RuntimeError) as error:

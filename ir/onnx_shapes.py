@@ -77,19 +77,23 @@ def _write_shape(value: ValueInfoProto, shape: tuple[Dim, ...]) -> None:
             dim.dim_param = size
 
 
-def infer(proto: ModelProto, source: str) -> Inferred:
-    """Infer the types of all values. Raises CompileError (AS203) where inference finds types that contradict each other."""
+def infer(proto: ModelProto, source: str, *, trust: bool) -> Inferred:
+    """Infer the types of all values; `trust`: what the model says about results holds where no input has a batch.
+
+    Raises CompileError (AS203) where inference finds types that contradict each other.
+    """
     symbols = _other_symbols(proto)
     leading = [value for value in proto.graph.input if _has_batch(value, symbols)]
     if not leading:
-        at_one = _infer_at(proto, frozenset(), 1, source)
+        at_one = _infer_at(proto, frozenset(), 1, source, trust=trust)
         return Inferred(at_one, at_one, None, symbols)
     named = next((t for t in (_leading(v) for v in leading) if t is not None), DEFAULT_BATCH)
     batch = named if re.fullmatch(r"[A-Za-z_]\w*", named) else DEFAULT_BATCH
     while batch in symbols:
         batch += "_"
     names = frozenset(value.name for value in leading)
-    return Inferred(_infer_at(proto, names, 1, source), _infer_at(proto, names, 2, source), batch, symbols)
+    at_one, at_two = (_infer_at(proto, names, size, source, trust=False) for size in (1, 2))
+    return Inferred(at_one, at_two, batch, symbols)
 
 
 def _leading(value: ValueInfoProto) -> str | None:
@@ -111,7 +115,7 @@ def _has_batch(value: ValueInfoProto, other: frozenset[str]) -> bool:
     return bool(type_.shape) and not type_.wraps and not isinstance(type_.shape[0], int) and type_.shape[0] not in other
 
 
-def _infer_at(proto: ModelProto, batched: frozenset[str], size: int, source: str) -> ModelProto:
+def _infer_at(proto: ModelProto, batched: frozenset[str], size: int, source: str, *, trust: bool) -> ModelProto:
     """Infer with the leading size of the inputs in `batched` set."""
     import onnx
     from onnx import ModelProto
@@ -124,7 +128,8 @@ def _infer_at(proto: ModelProto, batched: frozenset[str], size: int, source: str
             first, *rest = tensor_type(value.type).shape or (None,)
             symbols.add(first)
             _write_shape(value, (size, *rest))
-    _forget_types(copy.graph)
+    if not trust:
+        _forget_types(copy.graph)
     for value in (*copy.graph.value_info, *copy.graph.output):
         type_ = tensor_type(value.type)
         if type_.shape and not type_.wraps:
@@ -137,13 +142,14 @@ def _infer_at(proto: ModelProto, batched: frozenset[str], size: int, source: str
 
 
 def _forget_types(graph: GraphProto) -> None:
-    """Drop what the model says about results of ONNX's own ops: it may hold for another batch, and inference does not correct it."""
+    """Drop what the model says about results of ONNX's own ops: it may hold for other inputs, and inference does not correct it."""
     keep = {name for node in graph.node if node.domain for name in node.output}
+    made = {name for node in graph.node for name in node.output} - keep
     kept = [value for value in graph.value_info if value.name in keep]
     del graph.value_info[:]
     graph.value_info.extend(kept)
     for value in graph.output:
-        if value.name not in keep and value.type.WhichOneof("value") == "tensor_type":
+        if value.name in made and value.type.WhichOneof("value") == "tensor_type":
             value.type.tensor_type.ClearField("shape")
     for node in graph.node:
         for inner in subgraphs(node):
