@@ -1,6 +1,7 @@
 """Passes: pure functions from module to module."""
 
 from .base import Data, Env, Pass, Progress, Silent
+from .enumerate_splits import crossing_sets
 from .facts import (
     FACT_TYPES,
     Choice,
@@ -24,16 +25,22 @@ from .facts import (
     WireLayout,
     WireTensor,
 )
+from .feeds import Feed, feeds_of, is_stacked, noise_feeds, rows_a_run
+from .planner import Layer, plan_layers, size_text
+from .quantize import Affine, affine_of_range, dequantize_array, quantize_array, quantize_bias, quantize_weight
 from .registry import ALIASES, expand, pass_class, pass_names
 from .roles import Roles, roles
 
 __all__ = [
     "ALIASES",
     "FACT_TYPES",
+    "Affine",
     "Choice",
     "Costs",
     "Data",
     "Env",
+    "Feed",
+    "Layer",
     "LiveRange",
     "Liveness",
     "NamedBits",
@@ -56,8 +63,20 @@ __all__ = [
     "ValueRange",
     "WireLayout",
     "WireTensor",
+    "affine_of_range",
+    "crossing_sets",
+    "dequantize_array",
     "expand",
+    "feeds_of",
+    "is_stacked",
+    "noise_feeds",
     "pass_class",
     "pass_names",
+    "plan_layers",
+    "quantize_array",
+    "quantize_bias",
+    "quantize_weight",
     "roles",
+    "rows_a_run",
+    "size_text",
 ]

@@ -1,1 +1,44 @@
-"""Numerics of quantisation: ranges, rounding, codes."""
+"""Numerics of quantisation: ranges, rounding, codes, errors."""
+
+from .affine import Affine, affine_of_range, dequantize_array, fake_quantize, quantize_array
+from .errors import (
+    BITS,
+    FORBIDDEN_NSR,
+    Errors,
+    Samples,
+    activation_errors,
+    affines_of_range,
+    weight_errors,
+    wire_errors,
+)
+from .extent import Extent, Levels
+from .histogram import BINS, COLUMNS, histogram_of, samples_of
+from .weights import WEIGHT_BITS, BiasCodes, WeightCodes, code_limits, quantize_bias, quantize_weight
+
+__all__ = [
+    "BINS",
+    "BITS",
+    "COLUMNS",
+    "FORBIDDEN_NSR",
+    "WEIGHT_BITS",
+    "Affine",
+    "BiasCodes",
+    "Errors",
+    "Extent",
+    "Levels",
+    "Samples",
+    "WeightCodes",
+    "activation_errors",
+    "affine_of_range",
+    "affines_of_range",
+    "code_limits",
+    "dequantize_array",
+    "fake_quantize",
+    "histogram_of",
+    "quantize_array",
+    "quantize_bias",
+    "quantize_weight",
+    "samples_of",
+    "weight_errors",
+    "wire_errors",
+]
