@@ -125,5 +125,3 @@ def _without_swish(op: Op) -> tuple[Op, ...]:
     (source,) = op.inputs
     gate = Op((f"{op.result}.gate",), "sigmoid", (source,), types=op.types, loc=op.loc)
     return gate, Op(op.results, "mul", (source, gate.result), types=op.types, loc=op.loc)
-
-

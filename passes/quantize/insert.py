@@ -7,8 +7,11 @@ names already, `EdgeRecipe.mark` stands before the suffix.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from autosplitc.ir import (
     ABSENT,
@@ -26,11 +29,11 @@ from autosplitc.ir import (
 )
 
 from ..roles import Roles
-from .affine import Affine
+from .affine import Affine, quantize_array
 from .weights import quantize_bias, quantize_weight
 
 ABSORBED = ("relu", "clip")
-"""Activations that a requantisation absorbs where the range starts at 0; the others get an 8-bit quantiser of their own before them."""
+"""Activations that a requantisation absorbs where it cuts off what they cut off; others get an 8-bit quantiser of their own before them."""
 
 ON_CODES = ("max_pool", "reshape", "flatten", "squeeze", "unsqueeze", "identity", "transpose", "slice", "split")
 """Ops of class `same` whose standard form takes 8-bit codes."""
@@ -169,16 +172,29 @@ def _add_quantised(part: EdgePart, op: Op) -> None:
     inputs = tuple(_operand(part, op, index) for index in range(len(op.inputs)))
     act = op.attrs.str_("act")
     result = _raw_name(part, op.result)
-    if not act or act in ABSORBED or op.name not in recipe.inner:
-        part.ops.append(Op((result,), op.kind, inputs, op.attrs, op.types, op.loc))
-        return
     plain = Attrs.of({k: v for k, v in op.attrs.items() if not k.startswith("act")})
+    if not act or act in ABSORBED or op.name not in recipe.inner:
+        attrs = plain if act == "clip" and _cuts_off(part, op) else op.attrs
+        part.ops.append(Op((result,), op.kind, inputs, attrs, op.types, op.loc))
+        return
     inner, affine = recipe.named(op.result, "inner"), recipe.inner[op.name]
     codes, numbers = recipe.named(inner, "q"), recipe.named(inner, "dq")
     part.ops.append(Op((inner,), op.kind, inputs, plain, op.types, op.loc))
     part.ops.append(quantize_op(inner, codes, affine, op.type.with_dtype(code_dtype(8, signed=False))))
     part.ops.append(dequantize_op(codes, numbers, affine, op.type))
     part.ops.append(Op((result,), act, (numbers,), activation_attrs(op.attrs), op.types, Loc(op.loc.names[-1:])))
+
+
+def _cuts_off(part: EdgePart, op: Op) -> bool:
+    """Whether the quantiser of an op's result maps all beyond the bounds of its fused clip to its first and last code.
+
+    Engines see 8-bit codes and cannot tell that fewer bits make the clip redundant.
+    """
+    if not part.is_coded(op.result):
+        return False
+    affine = part.affine_of(op.result)
+    bounds = [op.attrs.float_("act_low", -math.inf), op.attrs.float_("act_high", math.inf)]
+    return quantize_array(np.array(bounds, np.float32), affine).tolist() == [0, affine.max_code]
 
 
 def activation_attrs(attrs: Attrs) -> Attrs:
