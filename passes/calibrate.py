@@ -94,9 +94,12 @@ class Calibrate(Pass):
     def apply(self, module: Module, env: Env) -> Module:
         """Return the module with `ranges`.
 
-        Raises CompileError: AS323 the model does not run on the data, AS324 ONNX Runtime does not load it, AS325 an input is no tensor.
+        Raises CompileError: AS154 an option below 1, AS323 the model does not run on the data, AS324 ONNX Runtime does not load it, AS325 an input is no tensor.
         Warns: AS320 no data, AS322 values were NaN or infinite, AS326 ops of custom domains cannot be run.
         """
+        for option, value in (("noise-samples", self.noise_samples), ("histogram-runs", self.histogram_runs)):
+            if value < 1:
+                raise CompileError(Diagnostic("AS154", f"{option} is {value}: at least 1 is needed", hint=f"--set calibrate.{option}=4"))
         graph, foreign = runnable_part(module.main)
         for op in foreign:
             message = f"ONNX Runtime has no op {op.kind.removeprefix('onnx.')}: what it makes, and all that follows, has no ranges"

@@ -56,7 +56,8 @@ class Request(Fact):
 class ValueRange:
     """Range of a float value over all samples; `inner_*` is the range before the op's fused activation (None without one).
 
-    `histogram` is an index into `Ranges.histograms`, -1 without.
+    `histogram` is an index into `Ranges.histograms`, -1 without: the value was never seen, or not finite, or is not f32. `exact` says that
+    8 bits hold every element exactly (a picture's bytes).
     """
 
     value: str
@@ -65,6 +66,7 @@ class ValueRange:
     inner_low: float | None = None
     inner_high: float | None = None
     histogram: int = -1
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class SeenSize:
 class Ranges(Fact):
     """Ranges of every float value of `graph`. `calibrated` is False where the samples were seeded noise.
 
-    histograms: f64[n, bins] counts between low and high of the value.
+    histograms: f64[n, bins + 3] counts, see `passes/quantize/histogram.py`.
     """
 
     name: ClassVar[str] = "ranges"

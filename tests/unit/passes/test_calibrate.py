@@ -277,6 +277,13 @@ def test_sequence_inputs_are_refused() -> None:
     assert [(d.code, d.location) for d in caught.value.diagnostics] == [("AS325", 'input "x"')]
 
 
+@pytest.mark.parametrize("options", [Calibrate(noise_samples=0), Calibrate(histogram_runs=-1)])
+def test_options_below_one_are_refused(options: Calibrate) -> None:
+    with pytest.raises(CompileError, match="AS154") as caught:
+        calibrate(network(), None, options)
+    assert caught.value.exit_code == 2
+
+
 def test_large_constants_reach_the_engine_through_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     feed = {"x": IMAGES[:1]}
     direct = load(network(), ("a", "a.pre", "b")).run(feed)
