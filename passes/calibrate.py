@@ -94,7 +94,8 @@ class Calibrate(Pass):
     def apply(self, module: Module, env: Env) -> Module:
         """Return the module with `ranges`.
 
-        Raises CompileError: AS154 an option below 1, AS323 the model does not run on the data, AS324 ONNX Runtime does not load it, AS325 an input is no tensor.
+        Raises CompileError: AS154 an option below 1, AS323 the model does not run on the data, AS324 ONNX Runtime does not load it,
+        AS325 an input is no tensor.
         Warns: AS320 no data, AS322 values were NaN or infinite, AS326 ops of custom domains cannot be run.
         """
         for option, value in (("noise-samples", self.noise_samples), ("histogram-runs", self.histogram_runs)):
