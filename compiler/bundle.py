@@ -14,7 +14,7 @@ from autosplitc.ir import Module
 from autosplitc.passes import Env, Request
 
 from .codegen import write_side
-from .folder import MANIFEST, staged_folder, writing_to
+from .folder import MANIFEST, staged_folder
 from .manifest import Json, check_manifest, make_manifest, manifest_text
 from .tables import layers_csv, solutions_csv
 
@@ -43,24 +43,19 @@ def workspace(output: Path | None, *, force: bool, needed: bool = True) -> Gener
 
 
 def write_bundle(module: Module, env: Env, folder: Path) -> Json:
-    """Write a lowered module's graphs, manifest and tables into a folder; return the manifest.
-
-    Raises CompileError: AS603 cannot write, AS604 disk full.
-    """
-    with writing_to(folder):
-        for side, target in (("edge", env.edge), ("cloud", env.cloud)):
-            if module.has_graph(side):
-                max_opset = module.fact(Request).max_opset or target.max_opset
-                write_side(module.graph(side), folder / f"{side}.onnx", max_opset=max_opset)
-        manifest = make_manifest(module, env.edge, folder)
-        check_manifest(manifest)
-        (folder / "solutions.csv").write_text(solutions_csv(module), encoding="utf-8")
-        (folder / "layers.csv").write_text(layers_csv(module, env), encoding="utf-8")
-        (folder / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8")
+    """Write a lowered module's graphs, manifest and tables into a folder; return the manifest. Raises OSError where that fails."""
+    for side, target in (("edge", env.edge), ("cloud", env.cloud)):
+        if module.has_graph(side):
+            max_opset = module.fact(Request).max_opset or target.max_opset
+            write_side(module.graph(side), folder / f"{side}.onnx", max_opset=max_opset)
+    manifest = make_manifest(module, env.edge, folder)
+    check_manifest(manifest)
+    (folder / "solutions.csv").write_text(solutions_csv(module), encoding="utf-8")
+    (folder / "layers.csv").write_text(layers_csv(module, env), encoding="utf-8")
+    (folder / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8")
     return manifest
 
 
 def write_measurements(measurements: Mapping[str, Any], folder: Path) -> None:
-    """Write what was measured. Raises CompileError: AS603 cannot write, AS604 disk full."""
-    with writing_to(folder):
-        (folder / MEASUREMENTS).write_text(json.dumps(measurements, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    """Write what was measured. Raises OSError where that fails."""
+    (folder / MEASUREMENTS).write_text(json.dumps(measurements, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -7,13 +7,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autosplitc.ir import CompileError, Diagnostic, Graph, Module, read_dump, unknown_input_dims, verify
-from autosplitc.passes import FACT_TYPES, Data, Env, Pass, Request
+from autosplitc.ir import EXIT_INTERNAL, CompileError, Diagnostic, Graph, Module, read_dump, unknown_input_dims, verify
+from autosplitc.passes import FACT_TYPES, Choice, Data, Env, Pass, Request, Solutions
 
 from .bundle import workspace, write_bundle, write_measurements
 from .check import check_bundle
 from .claims import broken_claims
-from .folder import write_error
+from .folder import write_error, writing_to
 from .hooks import Hooks, Watch
 from .manifest import Json
 from .measure import measure_bundle
@@ -85,7 +85,11 @@ def finish(job: Job, passes: Sequence[Pass], options: Options, folder: Path | No
     module = run_pipeline(job.module, passes, job.env, hooks)
     if folder is None:
         return Result(module, None, {}, {}, tuple(hooks.warnings), tuple(hooks.timings))
-    with hooks.timed("write"):
+    if module.fact(Solutions).plans[module.fact(Choice).index].kind == "cloud-only":
+        notes = (module.fact(Choice).why,)
+        hooks.warn(Diagnostic("AS505", "nothing is left to run on the edge: the raw input is sent", notes=notes, severity="warning"))
+    place = options.output or folder
+    with hooks.timed("write"), writing_to(place):
         manifest = write_bundle(module, job.env, folder)
     measurements: Json = {}
     with hooks.timed("check"):
@@ -93,15 +97,15 @@ def finish(job: Job, passes: Sequence[Pass], options: Options, folder: Path | No
     with hooks.timed("measure"):
         measurements.update(measure_bundle(module, folder, job.env, job.evaluation))
     measurements["compile"] = hooks.measured()
-    write_measurements(measurements, folder)
-    place = options.output or folder
+    with writing_to(place):
+        write_measurements(measurements, folder)
     return Result(module, place, manifest, measurements, tuple(hooks.warnings), tuple(hooks.timings), temporary=options.output is None)
 
 
 def run_pipeline(module: Module, passes: Sequence[Pass], env: Env, hooks: Hooks) -> Module:
     """Return the module after the passes, one after the other.
 
-    Raises CompileError: what a pass itself raises for a user's mistake; AS901 where it fails in any other way; AS902 where the module after
+    Raises CompileError: what a pass itself raises for a user's mistake; AS910 where it fails in any other way; AS911 where the module after
     it does not verify or the pass broke a promise.
     """
     for pass_ in passes:
@@ -115,18 +119,20 @@ def run_pass(pass_: Pass, module: Module, env: Env, last_dump: Path | None = Non
     """Return the module after one pass, verified. Raises as `run_pipeline` does; `last_dump` is named in internal faults."""
     try:
         after = pass_.apply(module, env)
-    except CompileError:
-        raise
+    except CompileError as error:
+        if error.exit_code != EXIT_INTERNAL:
+            raise
+        raise internal_fault("AS910", f"pass {pass_.name!r} failed", [d.render() for d in error.diagnostics], last_dump) from error
     except OSError as error:
         raise write_error(Path(str(error.filename or ".")), error) from error
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(place.filename).name}:{place.lineno} in {place.name}"
         message = f"pass {pass_.name!r} failed: {type(error).__name__}: {error}"
-        raise internal_fault("AS901", message, (where,), last_dump) from error
+        raise internal_fault("AS910", message, (where,), last_dump) from error
     broken = (*broken_claims(pass_, module, after), *(d.render() for d in verify(after)))
     if broken:
-        raise internal_fault("AS902", f"pass {pass_.name!r} made a module that is not right", broken, last_dump)
+        raise internal_fault("AS911", f"pass {pass_.name!r} made a module that is not right", broken, last_dump)
     return after
 
 

@@ -48,20 +48,20 @@ def staged_folder(target: Path, *, force: bool = False) -> Generator[Path]:
     Raises CompileError: AS601 a file stands there, AS602 a folder with other things and no `force`, AS603 cannot write, AS604 disk full,
     AS606 the target is the current folder.
     """
-    target = target.resolve()
+    place = target.resolve()
     foreign = _check_target(target, force=force)
     with writing_to(target):
-        made = _make_parents(target.parent)
-    stage = target.parent / f".{target.name}.{secrets.token_hex(4)}"
+        made = _make_parents(place.parent)
+    stage = place.parent / f".{place.name}.{secrets.token_hex(4)}"
     try:
         with writing_to(target):
             stage.mkdir()
         yield stage
         with writing_to(target):
             if foreign:
-                _merge(stage, target)
+                _merge(stage, place)
             else:
-                _replace(stage, target)
+                _replace(stage, place)
     except BaseException as error:
         if not (isinstance(error, CompileError) and error.exit_code == EXIT_INTERNAL and any(stage.rglob("*.air"))):
             _remove(stage, made)
@@ -88,10 +88,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def _check_target(target: Path, *, force: bool) -> bool:
     """Return whether the folder holds things of others, into which new files must be moved one by one."""
-    if target == Path.cwd():
+    if target.resolve() == Path.cwd():
         raise CompileError(Diagnostic("AS606", "the current folder cannot be replaced", str(target), hint="-o out"))
-    if target.exists() and not target.is_dir():
-        raise CompileError(Diagnostic("AS601", "a file stands where the output folder is to be", str(target), hint="-o FOLDER"))
+    in_the_way = next((p for p in (target, *target.parents) if p.exists()), target)
+    if in_the_way.exists() and not in_the_way.is_dir():
+        raise CompileError(Diagnostic("AS601", "a file stands where a folder is to be", str(in_the_way), hint="-o FOLDER"))
     try:
         entries = sorted(p.name for p in target.iterdir()) if target.exists() else []
     except OSError as error:

@@ -111,4 +111,5 @@ def _solutions(result: Result) -> str:
 
 
 def _ms(seconds: float) -> str:
-    return f"{seconds * 1e3:,.1f}" if seconds >= 1e-3 or seconds == 0 else f"{seconds * 1e3:.4f}"
+    ms = seconds * 1e3
+    return f"{ms:,.1f}" if ms >= 10 or ms == 0 else f"{ms:.2f}" if ms >= 1 else f"{ms:.3f}"

@@ -55,6 +55,8 @@ def _sub_graph(inner: Graph, outer: Graph, place: str, area: str) -> Iterator[Di
 def _facts(module: Module, area: str) -> Iterator[Diagnostic]:
     for fact in module.facts:
         where = f'fact "{fact.name}"'
+        if not fact.graph:
+            continue
         if not module.has_graph(fact.graph):
             yield _diagnostic(area, FACT_RULE, "facts", f"there is no graph {fact.graph!r}", where)
             continue

@@ -152,6 +152,8 @@ class _Model:
         solver.parameters.max_deterministic_time = effort.limit_s
         status = solver.solve(self.model)
         spent = solver.response_proto.deterministic_time
+        if status in (cp_model.FEASIBLE, cp_model.UNKNOWN) and spent < 0.9 * effort.limit_s:
+            raise KeyboardInterrupt  # CP-SAT takes Ctrl-C for itself: it ends the search early and says nothing
         if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
             pick = tuple(next(k for k, x in values.items() if solver.boolean_value(x)) for values in self.has)
             return Solved(pick, status == cp_model.OPTIMAL, round(solver.best_objective_bound), spent)

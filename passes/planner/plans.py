@@ -77,7 +77,7 @@ def _violation(problem: Problem, figures: Figures, name: str) -> str:
         return f"error {value:.4g}, {value - limit:.4g} over the limit of {limit:.4g}"
     if name == "latency":
         value, limit = figures.latency_ns * 1e-6, (limits.latency_ns or 0) * 1e-6
-        return f"latency {value:.1f} ms, {value - limit:.1f} ms over the limit of {limit:.1f} ms"
+        return f"latency {value:.4g} ms, {value - limit:.4g} ms over the limit of {limit:.4g} ms"
     used, most = (figures.ram_bits, limits.ram_bits) if name == "ram" else (figures.storage_bits, limits.storage_bits or 0)
     label = "RAM" if name == "ram" else "storage"
     return f"{label} {size_text(used / 8)}, {size_text((used - most) / 8)} over the limit of {size_text(most / 8)}"

@@ -106,7 +106,7 @@ def test_a_good_pass_goes_through_and_is_timed() -> None:
 def test_a_broken_promise_is_an_internal_fault(pass_: Pass, module: Module, broken: str) -> None:
     error = fault(pass_, module)
     assert error.exit_code == 70
-    assert error.diagnostics[0].code == "AS902"
+    assert error.diagnostics[0].code == "AS911"
     assert broken in error.diagnostics[0].notes
 
 

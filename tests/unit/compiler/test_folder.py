@@ -103,7 +103,7 @@ def test_bundle_files_without_a_manifest_are_foreign(tmp_path: Path) -> None:
 def test_a_file_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine")
     assert code_of(tmp_path / "out") == "AS601"
-    assert code_of(tmp_path / "out" / "below") == "AS603"
+    assert code_of(tmp_path / "out" / "below" / "this") == "AS601"
 
 
 def test_the_current_folder_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
