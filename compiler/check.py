@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -37,7 +37,6 @@ class Difference:
 
     output: str
     run: int
-    batch: int
     differing: int
     elements: int
     max_abs: float | None
@@ -48,12 +47,14 @@ class Difference:
 class CheckReport:
     """What the comparison found.
 
-    batches: batch size of every run. first: the first output that differs at the extended level (None: bit-equal). deterministic: the whole
-    gave the same bits when it ran again (looked at only where something differs). max_rel_all: largest relative difference at the level
-    `all`. payload_bytes: bytes a sample that the edge made.
+    runs: how many were compared; the last one was a batch of `batch` samples where the batch is free (1 where it is not).
+    first: the first output that differs at the extended level (None: bit-equal). deterministic: the whole gave the same bits when it ran
+    again (looked at only where something differs). max_rel_all: largest relative difference at the level `all`.
+    payload_bytes: bytes a sample that the edge made.
     """
 
-    batches: tuple[int, ...]
+    runs: int
+    batch: int
     first: Difference | None
     deterministic: bool
     max_rel_all: float
@@ -69,7 +70,8 @@ class CheckReport:
         return {
             "halves_equal_whole": self.equal,
             "level": "extended",
-            "batches": list(self.batches),
+            "runs": self.runs,
+            "batch": self.batch,
             "deterministic": self.deterministic,
             "first_difference": None if self.first is None else asdict(self.first),
             "max_relative_difference_at_level_all": self.max_rel_all,
@@ -92,6 +94,7 @@ def check_bundle(module: Module, folder: Path, env: Env) -> dict[str, Any]:
         whole = Path(scratch) / "whole.onnx"
         write_side(module.graph("whole"), whole)
         report = check_halves(edge, cloud, whole, module.fact(WireLayout), runs)
+    report = replace(report, batch=len(feeds) if batch is not None else 1)
     if not report.equal and report.deterministic:
         raise CompileError(_differ(report))
     if not report.equal:
@@ -106,77 +109,74 @@ def check_halves(
     first: Difference | None = None
     deterministic = True
     max_rel_all = 0.0
-    batches: tuple[int, ...] = ()
     levels: tuple[Level, ...] = ("extended", "all")
     for level in levels:
-        payloads, made = _run_halves(edge, cloud, layout, runs, level)
+        made = _run_halves(edge, cloud, layout, runs, level)
         engine = Engine.load(whole, "the whole model", level)
         expected = [engine.run(feed) for feed in runs]
-        found = _differences(made, expected, payloads)
+        found = _differences(made, expected)
         if level == "all":
             max_rel_all = max((d.max_rel or 0.0 for d in found), default=0.0)
             continue
-        batches = tuple(payloads)
         first = next(iter(found), None)
         if first is not None:
-            deterministic = not _differences([engine.run(feed) for feed in runs], expected, payloads)
-    return CheckReport(batches, first, deterministic, max_rel_all, layout.nbytes)
+            deterministic = not _differences([engine.run(feed) for feed in runs], expected)
+    return CheckReport(len(runs), 1, first, deterministic, max_rel_all, layout.nbytes)
 
 
 def _run_halves(
     edge: Path | bytes, cloud: Path | bytes | None, layout: WireLayout, runs: Sequence[Feed], level: Level
-) -> tuple[list[int], list[Arrays]]:
-    """Return the batch size and the model outputs of every run. One graph is loaded at a time."""
+) -> list[Arrays]:
+    """Return the model outputs of every run. One graph is loaded at a time."""
     engine = Engine.load(edge, "edge.onnx", level)
     from_edge = [engine.run(feed) for feed in runs]
     del engine
-    rows = [_checked_payload(layout, made) for made in from_edge]
+    for made in from_edge:
+        _check_payload(layout, made)
     from_cloud: list[Arrays] = [{} for _ in runs]
     if cloud is not None:
         engine = Engine.load(cloud, "cloud.onnx", level)
         from_cloud = [engine.run({name: made[name] for name in engine.inputs}) for made in from_edge]
     places = {p.output: (p.side, p.name) for p in layout.outputs}
-    return rows, [outputs_of_halves(places, *pair) for pair in zip(from_edge, from_cloud, strict=True)]
+    return [outputs_of_halves(places, *pair) for pair in zip(from_edge, from_cloud, strict=True)]
 
 
-def _checked_payload(layout: WireLayout, made: Arrays) -> int:
-    """Return the batch size that a payload is for (1 where there is none)."""
+def _check_payload(layout: WireLayout, made: Arrays) -> None:
     if not layout.payload:
-        return 1
+        return
     payload = made[layout.payload]
     if payload.dtype != np.uint8 or payload.ndim != 2 or payload.shape[1] != layout.nbytes:
         message = f"the payload is {payload.dtype}{list(payload.shape)}, where {layout.nbytes} bytes a sample were planned"
         raise CompileError(Diagnostic("AS704", message, "edge.onnx"))
-    return len(payload)
 
 
-def _differences(made: Sequence[Arrays], expected: Sequence[Arrays], batches: Sequence[int]) -> list[Difference]:
+def _differences(made: Sequence[Arrays], expected: Sequence[Arrays]) -> list[Difference]:
     """Return what differs, run by run."""
     found: list[Difference] = []
     for run, (mine, wanted) in enumerate(zip(made, expected, strict=True)):
         for output, value in wanted.items():
-            difference = _difference(output, run, batches[run], mine[output], value)
+            difference = _difference(output, run, mine[output], value)
             if difference is not None:
                 found.append(difference)
     return found
 
 
-def _difference(output: str, run: int, batch: int, mine: NDArray[Any], wanted: NDArray[Any]) -> Difference | None:
+def _difference(output: str, run: int, mine: NDArray[Any], wanted: NDArray[Any]) -> Difference | None:
     if mine.shape != wanted.shape or mine.dtype != wanted.dtype:
-        return Difference(output, run, batch, wanted.size, wanted.size, None, None)
+        return Difference(output, run, wanted.size, wanted.size, None, None)
     same = _same_bits(mine, wanted)
     if same.all():
         return None
     differing = int(same.size - np.count_nonzero(same))
     if wanted.dtype.kind not in "fiub":
-        return Difference(output, run, batch, differing, wanted.size, None, None)
+        return Difference(output, run, differing, wanted.size, None, None)
     exact = np.asarray(wanted, np.float64)
     with np.errstate(invalid="ignore"):
         apart = float(np.max(np.abs(np.asarray(mine, np.float64) - exact)))
     largest = float(np.max(np.abs(exact)))
     if not (math.isfinite(apart) and math.isfinite(largest)):
-        return Difference(output, run, batch, differing, wanted.size, None, None)
-    return Difference(output, run, batch, differing, wanted.size, apart, apart / largest if largest > 0 else None)
+        return Difference(output, run, differing, wanted.size, None, None)
+    return Difference(output, run, differing, wanted.size, apart, apart / largest if largest > 0 else None)
 
 
 def _same_bits(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:
@@ -193,7 +193,7 @@ def _differ(report: CheckReport) -> Diagnostic:
         raise ValueError("nothing differs")
     size = "" if first.max_abs is None else f", by up to {first.max_abs:.3g}"
     notes = (
-        f'output "{first.output}", run {first.run} (batch {first.batch}): {first.differing} of {first.elements} elements differ{size}',
+        f'output "{first.output}", run {first.run} of {report.runs}: {first.differing} of {first.elements} elements differ{size}',
         "this is a fault of the compiler or of this build of ONNX Runtime, not of the model",
     )
     return Diagnostic("AS701", "the halves and the whole model give different outputs", notes=notes, hint="--dump-ir DIR")
