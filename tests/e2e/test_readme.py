@@ -1,0 +1,32 @@
+"""The README's main command does what the README shows."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from autosplitc.cli import main
+
+ROOT = Path(__file__).resolve().parents[2]
+MEASURED = (" quality", " wrote")
+"""Lines whose figures may differ between machines."""
+
+
+def test_the_main_command_prints_what_the_readme_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    command = re.search(r"^python3 -m venv .*?bin/autosplitc (.*)$", text, re.MULTILINE)
+    shown = re.search(r"^```\n(zoo:fashion .*?)\n```$", text, re.DOTALL | re.MULTILINE)
+    assert command is not None
+    assert shown is not None
+    arguments = shlex.split(command[1])
+    arguments[arguments.index("-o") + 1] = str(tmp_path / "out")
+    monkeypatch.chdir(ROOT)
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    expected, found = ([line for line in part.splitlines() if not line.startswith(MEASURED)] for part in (shown[1], printed))
+    assert found == expected
