@@ -11,7 +11,7 @@ from autosplitc.ir import CompileError, Diagnostic, Module
 from .base import Env, Pass
 from .enumerate_splits import positions_of_cut
 from .facts import Costs, Liveness, Plan, Request, Sensitivity, Solutions, Split, Splits
-from .planner import Effort, Problem, Solution, best_effort, build, plan_of, prefix, search, undominated_plans
+from .planner import Effort, Problem, Solution, best_effort, build, excess, plan_of, prefix, search, undominated_plans
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,9 @@ class AssignBits(Pass):
         effort = Effort(request.time_limit_s if self.time_limit_s is None else self.time_limit_s, env.seed)
         wanted = positions_of_cut(request.cut, splits)
         inner = [s.position for s in splits[1:-1] if not s.reason and (not wanted or s.position in wanted)]
-        found = search(problem, inner, effort, max(self.keep, 1))
-        solutions = list(found.solutions) or _nearest(problem, splits, inner, effort)
-        ends = (best_effort(problem, p, effort) for p in dict.fromkeys((0, len(splits) - 1)))
-        solutions += [s for s in ends if s is not None]
+        ends = [s for p in dict.fromkeys((0, len(splits) - 1)) if (s := best_effort(problem, p, effort)) is not None]
+        found = search(problem, inner, effort, max(self.keep, 1), _ceiling_ns(problem, ends))
+        solutions = [*(found.solutions or _nearest(problem, splits, inner, effort)), *ends]
         if wanted and not any(s.position in wanted for s in solutions):
             raise CompileError(_cannot_be_taken(problem, request.cut, splits[wanted[0]]))
         names = [op.name for op in module.main.ops]
@@ -52,6 +51,11 @@ class AssignBits(Pass):
         plans = _weigh_open_cuts(plans, found.open_ns, env)
         _warn_of_noise(request, module.fact(Sensitivity), plans, env)
         return module.with_fact(Solutions(module.main.name, plans))
+
+
+def _ceiling_ns(problem: Problem, ends: list[Solution]) -> int | None:
+    """Return the latency of Cloud-Only where it keeps the limits: it needs the least memory and has no error, so slower splits are idle."""
+    return next((s.figures.latency_ns for s in ends if s.position == 0 and not excess(problem.limits, s.figures)), None)
 
 
 def _nearest(problem: Problem, splits: tuple[Split, ...], positions: list[int], effort: Effort) -> list[Solution]:

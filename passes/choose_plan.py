@@ -105,6 +105,8 @@ def _no_split(plans: tuple[Plan, ...], plan: Plan, splits: Splits) -> str:
     if split is not None and split.violations:
         return f'the nearest split, after "{split.after}", breaks a limit: {", ".join(split.violations)}'
     if split is not None:
-        return f'the best split, after "{split.after}", takes {split.latency_s * 1e3:.1f} ms' if split is not plan else ""
+        slower = plan.kind == "cloud-only" and split.latency_s >= plan.latency_s
+        opening = "no split is faster: the most promising one" if slower else "the best split"
+        return f'{opening}, after "{split.after}", takes {split.latency_s * 1e3:.1f} ms'
     reason = next((s.reason for s in splits.splits[1:-1] if s.reason), "")
     return f"no split can be made: {reason}" if reason else "there is nothing to split"

@@ -1,6 +1,5 @@
 """The planning problem and its solvers."""
 
-from .bounds import prefix_bounds
 from .build import build, ram_bytes
 from .cpsat import Effort
 from .cut import Cut, Wire, cut_of, live_values, prefix, wire_choices
@@ -11,6 +10,7 @@ from .formulate import assignment, formulate
 from .instance import Instance
 from .layers import Layer, plan_layers
 from .plans import plan_of, size_text, undominated_plans
+from .prefix_bounds import prefix_bounds
 from .problem import NONE, Assignment, FixedConst, Group, Limits, Link, Operand, OpItem, Problem, Value, Weight, payload_bytes
 from .search import Found, Solution, best_effort, search
 from .solve import Outcome, solve

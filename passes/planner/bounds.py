@@ -1,64 +1,12 @@
-"""Valid lower bounds on latency: of every prefix cut at once, and of one instance with the values that can meet it."""
+"""A valid lower bound on the latency of an instance, and the values with which it can be met."""
 
 from __future__ import annotations
 
-from itertools import accumulate
-
-from .cut import Wire, wire_choices
 from .instance import FORBIDDEN, Instance, Overlapped, Pair, Pick
-from .problem import NONE, Operand, OpItem, Problem, payload_bytes
+from .problem import NONE
 
 Domains = list[list[int]]
 """For every variable of an instance the indices of its bits that are still possible."""
-
-
-def prefix_bounds(problem: Problem) -> list[int]:
-    """Return for every position 0..n a latency in ns that no plan with that prefix on the edge can beat.
-
-    Best edge cost of every op + the fewest bits on every crossing value + the cloud's cost of the rest.
-    """
-    count = len(problem.ops)
-    edge = [0, *accumulate(_least_edge_ns(problem, op) for op in problem.ops)]
-    cloud = [0, *accumulate(op.cloud_ns for op in problem.ops)]
-    link = [0] * (count + 2)
-    sends = [0] * (count + 2)
-    for v, value in enumerate(problem.values):
-        made = problem.producer.get(v, NONE) + 1
-        readers = problem.readers[v]
-        if readers and value.elements and (value.is_input or made):
-            sent = payload_bytes(value.elements, _least_wire_bits(problem, v))
-            for table, amount in ((link, problem.link.bytes_ns(sent)), (sends, 1)):
-                table[made] += amount
-                table[readers[-1] + 1] -= amount
-    link, sends = list(accumulate(link)), list(accumulate(sends))
-    return [edge[p] + link[p] + (problem.link.fixed_ns if sends[p] else 0) + cloud[count] - cloud[p] for p in range(count + 1)]
-
-
-def _least_wire_bits(problem: Problem, value: int) -> int:
-    item = problem.values[value]
-    if not item.wire_bits:
-        return item.width_bits
-    wires = [Wire(value, NONE)] + ([Wire(value, item.group)] if item.group != NONE else [])
-    return min(w for wire in wires for _, w in wire_choices(problem, wire))
-
-
-def _least_edge_ns(problem: Problem, op: OpItem) -> int:
-    first, second = (_rows(problem, op.inputs[i]) if i != NONE else [-1] for i in op.mac)
-    compute = min(op.compute_ns[i][j] for i in first for j in second)
-    operands = (*op.inputs, *op.results)
-    traffic = sum(min(table[r] for r in _rows(problem, o)) for table, o in zip(op.traffic_ns, operands, strict=True))
-    return max(compute, traffic) if problem.overlap else compute + traffic
-
-
-def _rows(problem: Problem, operand: Operand) -> list[int]:
-    """Return every row that an operand can have on any cut; -1 is float."""
-    if operand.weight != NONE:
-        return [b - 1 for b in problem.weights[operand.weight].bits] or [-1]
-    if operand.value == NONE:
-        return [-1]
-    value = problem.values[operand.value]
-    group = problem.groups[value.group].bits if value.group != NONE else ()
-    return [-1, *(b - 1 for b in {*group, *value.wire_bits})]
 
 
 def all_values(instance: Instance) -> Domains:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from .bounds import all_values, least_error, prefix_bounds
+from .bounds import all_values, least_error
 from .cpsat import Effort
 from .cut import Cut, prefix
 from .evaluate import Figures, evaluate
 from .formulate import assignment, formulate
 from .instance import Instance, Pick
+from .prefix_bounds import prefix_bounds
 from .problem import Assignment, Problem
 from .solve import solve
 
@@ -48,8 +49,10 @@ class Found:
     spent_s: float
 
 
-def search(problem: Problem, positions: Iterable[int], effort: Effort, keep: int = 1) -> Found:
+def search(problem: Problem, positions: Iterable[int], effort: Effort, keep: int = 1, ceiling_ns: int | None = None) -> Found:
     """Return the fastest plan for each of the `keep` best cuts among `positions`.
+
+    Plans slower than `ceiling_ns` are of no use; where there is nothing else, that of the most promising cut stands alone.
 
     Cuts are taken in the order of their lower bound, and left out where it shows that they cannot be among the best: only valid bounds
     prune. Ties break by error, then position. The limit on latency is not looked at.
@@ -59,23 +62,33 @@ def search(problem: Problem, positions: Iterable[int], effort: Effort, keep: int
     open_bounds: list[int] = []
     solved, spent = 0, 0.0
     for position in sorted(positions, key=lambda p: (bounds[p], p)):
-        worst = found[-1].figures.latency_ns if len(found) == keep else None
-        if worst is not None and bounds[position] > worst:
+        cutoff = _cutoff(found, keep, ceiling_ns)
+        if cutoff is not None and bounds[position] >= cutoff:
             break
         cut = prefix(problem, position)
         if cut.refusal:
             continue
         instance = formulate(problem, cut)
         left = Effort(max(effort.limit_s - spent, 0.0), effort.seed)
-        outcome = solve(instance, left, None if worst is None else worst + 1)
+        outcome = solve(instance, left, cutoff)
         solved += 1
         spent += outcome.spent_s
         if outcome.pick is not None:
             found.append(_solution(problem, position, cut, instance, outcome.pick, outcome.bound_ns))
             found = sorted(found, key=lambda s: (s.figures.latency_ns, s.figures.error, s.position))[:keep]
+            found = [s for s in found if s is found[0] or ceiling_ns is None or s.figures.latency_ns <= ceiling_ns]
         if outcome.status in ("feasible", "unknown"):
             open_bounds.append(max(outcome.bound_ns, bounds[position]))
     return Found(tuple(found), min(open_bounds, default=None), solved, spent)
+
+
+def _cutoff(found: list[Solution], keep: int, ceiling_ns: int | None) -> int | None:
+    """Return the latency from which on a plan is of no use; one as fast as the worst that is kept is, for it may have less error."""
+    if not found:
+        return None
+    useful = [found[-1].figures.latency_ns] if len(found) == keep else []
+    useful += [] if ceiling_ns is None else [ceiling_ns]
+    return min(useful) + 1 if useful else None
 
 
 def best_effort(problem: Problem, position: int, effort: Effort) -> Solution | None:

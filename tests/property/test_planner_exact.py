@@ -230,7 +230,16 @@ def test_instances_agree_with_the_definition_of_cost(seed: int) -> None:
             told = (instance.latency_at(pick), instance.ram_at(pick), instance.storage.at(pick), error)
             assert told == (figures.latency_ns, figures.ram_bits, figures.storage_bits, figures.error)
             assert instance.latency_low() <= figures.latency_ns
-            assert prefix_bounds(problem)[position] <= figures.latency_ns
+
+
+@settings(max_examples=100, derandomize=True, deadline=None)
+@given(seed=st.integers(0, 10**9))
+def test_no_plan_within_the_limits_beats_the_bound_of_its_prefix(seed: int) -> None:
+    problem = tightened(random_problem(seed, ops=6), seed)
+    bounds = prefix_bounds(problem)
+    for position, bound in enumerate(bounds):
+        truth = exhaustive(problem, [prefix(problem, position)])
+        assert truth is None or bound <= truth.figures.latency_ns
 
 
 def merit(found: Solution | ExhaustiveFound | None) -> tuple[int, int] | None:

@@ -1,0 +1,198 @@
+"""Lower bounds on the latency of all prefix cuts at once: one sweep over the ops for each multiplier.
+
+For any m >= 0 a plan within the error limit has latency >= latency + m (error - limit), which is no less than its least over all
+assignments without any limit (Lagrangian relaxation). That least is a sum over tensors, each on its own: when an op joins the edge, only
+the tensors that it touches change. A term of two tensors is replaced by a sum over each that is nowhere greater.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from .cut import Wire, wire_choices, wire_error
+from .problem import NONE, Operand, OpItem, Problem, payload_bytes
+
+SCALE = 1024
+"""Costs in a sweep are in ns / SCALE and multipliers whole, so that bounds are exact integers."""
+
+MULTIPLIERS = 8
+"""Multipliers to try besides 0: the first buys the whole error limit for the whole latency, each next one is a quarter."""
+
+Row: TypeAlias = Sequence[int]
+"""Times in ns at 1..8 bits and float."""
+
+Holder: TypeAlias = tuple[str, int]
+"""What has bits of its own: ("weight", index), ("group", index), or ("value", index) for a value in no group."""
+
+
+def prefix_bounds(problem: Problem) -> list[int]:
+    """Return for every position 0..n a latency in ns that no plan with that prefix on the edge beats within the error limit."""
+    bounds = _Sweep(problem, 0).bounds()
+    if problem.limits.error is not None:
+        steepest = SCALE * max(bounds) // max(problem.limits.error, 1)
+        for k in range(MULTIPLIERS):
+            swept = _Sweep(problem, steepest // 4**k).bounds()
+            bounds = [max(pair) for pair in zip(bounds, swept, strict=True)]
+    return bounds
+
+
+@dataclass
+class _Held:
+    """What bits of one holder decide so far: ns of the edge's ops by row; the values made; whether ops on codes touch them."""
+
+    rows: list[int] = field(default_factory=lambda: [0] * 9)
+    members: list[int] = field(default_factory=list[int])
+    active: bool = False
+    least: int = 0
+
+
+class _Sweep:
+    """One pass over the ops with one multiplier."""
+
+    def __init__(self, problem: Problem, multiplier: int) -> None:
+        self.problem = problem
+        self.multiplier = multiplier
+        self.position = 0
+        self.crossing = 0
+        self.total = 0
+        self.held: dict[Holder, _Held] = {}
+        self.links: dict[tuple[int, int], dict[int, int]] = {}
+
+    def bounds(self) -> list[int]:
+        """Return the bound of every position."""
+        problem = self.problem
+        for v, value in enumerate(problem.values):
+            if value.is_input and problem.readers[v]:
+                self._make(v)
+        cloud = sum(op.cloud_ns for op in problem.ops)
+        found = [self._bound(cloud)]
+        for op in problem.ops:
+            self._add(op)
+            cloud -= op.cloud_ns
+            found.append(self._bound(cloud))
+        return found
+
+    def _bound(self, cloud_ns: int) -> int:
+        spare = self.total - self.multiplier * (self.problem.limits.error or 0)
+        return cloud_ns + (self.problem.link.fixed_ns if self.crossing else 0) - (-spare // SCALE)
+
+    def _make(self, value: int) -> None:
+        held = self._of(self._holder(Operand(value)))
+        held.members.append(value)
+        self.crossing += bool(self.problem.readers[value] and self.problem.values[value].elements)
+        self._settle(self._holder(Operand(value)))
+
+    def _add(self, op: OpItem) -> None:
+        """Take an op to the edge."""
+        at = self.position
+        self.position += 1
+        for v in op.reads:
+            self.crossing -= bool(self.problem.readers[v][-1] == at and self.problem.values[v].elements)
+        for operand, row in _parts(self.problem, op):
+            if operand == Operand():
+                self.total += SCALE * row[-1]
+            else:
+                held = self._of(self._holder(operand))
+                held.rows = [a + b for a, b in zip(held.rows, row, strict=True)]
+        for operand in (*op.inputs, *op.results):
+            if operand != Operand():
+                self._of(self._holder(operand)).active |= op.on_codes
+        for v in op.makes:
+            self._make(v)
+        for operand in dict.fromkeys(op.inputs):
+            if operand != Operand():
+                self._settle(self._holder(operand))
+
+    def _of(self, holder: Holder) -> _Held:
+        return self.held.setdefault(holder, _Held())
+
+    def _holder(self, operand: Operand) -> Holder:
+        if operand.weight != NONE:
+            return "weight", operand.weight
+        group = self.problem.values[operand.value].group
+        return ("value", operand.value) if group == NONE else ("group", group)
+
+    def _settle(self, holder: Holder) -> None:
+        """Bring the least cost of a holder, and the total, up to date."""
+        held = self._of(holder)
+        self.total -= held.least
+        held.least = self._least(holder, held)
+        self.total += held.least
+
+    def _least(self, holder: Holder, held: _Held) -> int:
+        kind, index = holder
+        if kind == "weight":
+            return self._cheapest(held, self.problem.weights[index].bits, self.problem.weights[index].error)
+        crossing = [v for v in held.members if self._reads_left(v)]
+        if len(held.members) == 1 and crossing and self._only_sent(crossing[0]):
+            (value,) = crossing
+            return min(SCALE * held.rows[w - 1] + cost for w, cost in self._wire(value, NONE, 0).items())
+        if kind == "group" and held.active:
+            group = self.problem.groups[index]
+            possible = [a for a in group.bits if all(self._wire(v, index, a) for v in crossing)]
+            sent = {a: sum(min(self._wire(v, index, a).values()) for v in crossing) for a in possible}
+            return self._cheapest(held, possible, group.error, sent)
+        return SCALE * held.rows[-1] + sum(min(self._wire(v, NONE, 0).values()) for v in crossing)
+
+    def _cheapest(self, held: _Held, bits: Sequence[int], error: Row, sent: dict[int, int] | None = None) -> int:
+        costs = (SCALE * held.rows[b - 1] + self.multiplier * error[b - 1] + (sent[b] if sent else 0) for b in bits)
+        return min(costs, default=0)
+
+    def _reads_left(self, value: int) -> bool:
+        return bool(self.problem.readers[value]) and self.problem.readers[value][-1] >= self.position
+
+    def _only_sent(self, value: int) -> bool:
+        """Whether a crossing value is made as codes that nothing on the edge looks at: its one quantiser has wire bits."""
+        item, maker = self.problem.values[value], self.problem.producer.get(value)
+        born_as_codes = maker is None or self.problem.ops[maker].on_codes
+        return bool(item.wire_bits) and born_as_codes and not item.is_output and self.problem.readers[value][0] >= self.position
+
+    def _wire(self, value: int, group: int, held_bits: int) -> dict[int, int]:
+        """Return what sending a value held at `held_bits` (0: float) costs, by wire bits; by 0 where it has no choice."""
+        key = value, held_bits
+        if key not in self.links:
+            item, link = self.problem.values[value], self.problem.link
+            elements = item.elements or 0
+            if item.wire_bits:
+                choices = [w for a, w in wire_choices(self.problem, Wire(value, group)) if a == held_bits]
+                costs = {
+                    w: SCALE * link.bytes_ns(payload_bytes(elements, w)) + self.multiplier * wire_error(item, held_bits, w) for w in choices
+                }
+            else:
+                costs = {0: SCALE * link.bytes_ns(payload_bytes(elements, item.width_bits))}
+            self.links[key] = costs
+        return self.links[key]
+
+
+def _parts(problem: Problem, op: OpItem) -> list[tuple[Operand, Row]]:
+    """Return rows that belong to one operand each and whose sum at no assignment exceeds the latency of the op."""
+    moved: list[tuple[Operand, Row]] = list(zip((*op.inputs, *op.results), op.traffic_ns, strict=True))
+    computed = _computed(problem, op)
+    if not problem.overlap:
+        return moved + computed
+    slowest = [sum(min(row[r] for r in _rows(problem, operand)) for operand, row in part) for part in (computed, moved)]
+    return computed if slowest[0] >= slowest[1] else moved
+
+
+def _computed(problem: Problem, op: OpItem) -> list[tuple[Operand, Row]]:
+    """Return the compute time as a row of the first operand, the least over the second, and what is left as a row of the second."""
+    first, second = (op.inputs[i] if i != NONE else Operand() for i in op.mac)
+    if first == second:
+        return [(first, [op.compute_ns[r][r] for r in range(9)])]
+    columns = _rows(problem, second)
+    least = [min(row[c] for c in columns) for row in op.compute_ns]
+    rest = [min(op.compute_ns[r][c] - least[r] for r in _rows(problem, first)) for c in range(9)]
+    return [(first, least), (second, [max(x, 0) for x in rest])]
+
+
+def _rows(problem: Problem, operand: Operand) -> list[int]:
+    """Return every row that an operand can have on any cut."""
+    if operand.weight != NONE:
+        return [b - 1 for b in problem.weights[operand.weight].bits] or [-1]
+    if operand.value == NONE:
+        return [-1]
+    value = problem.values[operand.value]
+    group = problem.groups[value.group].bits if value.group != NONE else ()
+    return [-1, *(b - 1 for b in {*group, *value.wire_bits})]
