@@ -170,7 +170,7 @@ def _kind(
     """Return the kind of a node and its results: results that nothing reads behind those that the row allows are dropped."""
     results = tuple(node.output)
     verbatim = f"onnx.{node.domain}.{node.op_type}" if node.domain else f"onnx.{node.op_type}"
-    kind = "add" if node.op_type == "Sum" and len(node.input) == 2 else KIND_BY_OP_TYPE.get(node.op_type)
+    kind = KIND_BY_OP_TYPE.get(node.op_type)
     if node.domain or kind is None:
         return verbatim, results
     row = ROW_BY_KIND[kind]

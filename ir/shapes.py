@@ -250,17 +250,19 @@ def _dequantize(op: Op, inputs: tuple[TensorType, ...], graph: Graph) -> tuple[T
 def packed_type(inputs: tuple[TensorType, ...]) -> TensorType:
     """Return the type of `pack`: u8[N, bytes], every tensor of a sample padded to whole bytes.
 
-    The first size is the batch; of a size `k*N` every sample has k.
+    A symbolic first size is the batch; of a size `k*N` every sample has k. Tensors without one are one sample.
     """
-    batch: Dim = None
+    batch: Dim = 1
     total: int | None = 0
     for type_ in inputs:
-        if not type_.shape:
+        if type_.shape is None:
             return TensorType(DType.U8, (None, None))
-        first = type_.shape[0]
-        factor, star, symbol = first.partition("*") if isinstance(first, str) else ("1", "", "")
-        batch = symbol if star else first
-        elements = _product((int(factor) if star else 1, *type_.shape[1:]))
+        sizes: Shape = type_.shape
+        if sizes and isinstance(sizes[0], str):
+            factor, star, symbol = sizes[0].partition("*")
+            batch = symbol if star else sizes[0]
+            sizes = (int(factor) if star else 1, *sizes[1:])
+        elements = _product(sizes)
         total = total + (elements * type_.dtype.bits + 7) // 8 if isinstance(elements, int) and total is not None else None
     return TensorType(DType.U8, (batch, total))
 

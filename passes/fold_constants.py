@@ -21,6 +21,7 @@ from autosplitc.ir import (
     Value,
     blob_from_array,
     dtype_of,
+    map_ops,
     op_row,
     redirect,
     remove_dead,
@@ -54,7 +55,7 @@ _NUMPY = frozenset({
 
 @dataclass(frozen=True)
 class FoldConstants(Pass):
-    """Evaluates ops whose inputs are all constants, with ONNX Runtime, and shape arithmetic on known sizes.
+    """Evaluates ops whose inputs are all constants, with ONNX Runtime, and shape arithmetic on known sizes. A Sum of two becomes Add.
 
     A result may be `max_growth_bytes` larger than the constants it is made of, unless it is read as weights. Random ops, ops with
     sub-graphs, ops of custom domains and quantisers are left as they are.
@@ -73,12 +74,19 @@ class FoldConstants(Pass):
 
 def fold_constants(graph: Graph, max_growth_bytes: int) -> Graph:
     """Return the graph with constants folded; the graph itself where there is nothing to fold."""
+    graph = _sums_as_adds(graph)
     while True:
         folded = _without_copies(fold_shape_values(graph))
         folded = _evaluated(folded, _foldable(folded, max_growth_bytes))
         if folded is graph:
             return graph
         graph = refine_types(remove_dead(folded))
+
+
+def _sums_as_adds(graph: Graph) -> Graph:
+    """Write a Sum of two values as Add, which later passes and integer kernels know; ONNX Runtime rounds the two alike only unfused."""
+    sums = {op.name for op in graph.ops if op.kind == "onnx.Sum" and len(op.inputs) == 2}
+    return map_ops(graph, lambda op: replace(op, kind="add") if op.name in sums else op) if sums else graph
 
 
 def _without_copies(graph: Graph) -> Graph:
@@ -153,6 +161,8 @@ def _evaluated(graph: Graph, ops: tuple[Op, ...]) -> Graph:
         arrays = _run(graph, ops)
     except CompileError:
         ops = _runnable(graph, ops)
+        if not ops:
+            return graph
         arrays = _run(graph, ops)
     locs = _locations(graph, ops)
     blobs = {const.blob.sha256: const.blob for const in graph.consts}
