@@ -11,7 +11,7 @@ import pytest
 from autosplitc.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
-MEASURED = (" quality", " wrote")
+MEASURED = (" quality", " check", " wrote")
 """Lines whose figures may differ between machines."""
 
 
