@@ -58,6 +58,27 @@ def _single(graph: Graph, op: Op) -> Activation | None:
 
 
 def _bounded(graph: Graph, op: Op) -> Activation | None:
+    found = _range(graph, op)
+    if found is None or (math.isinf(found.low) and math.isinf(found.high)):
+        return None
+    if found.low == 0 and math.isinf(found.high):
+        return Activation(found.source, Attrs.of(act="relu"), found.ops)
+    bounds = {key: bound for key, bound in (("act_low", found.low), ("act_high", found.high)) if not math.isinf(bound)}
+    return Activation(found.source, Attrs.of(bounds, act="clip"), found.ops)
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """Bounds that `ops` put on value `source`."""
+
+    source: str
+    low: float
+    high: float
+    ops: tuple[Op, ...]
+
+
+def _range(graph: Graph, op: Op) -> _Range | None:
+    """The bounds that an op puts on a value, together with those that the op before it does; None where they cross."""
     found = _bounds(graph, op)
     if found is None:
         return None
@@ -69,12 +90,7 @@ def _bounded(graph: Graph, op: Op) -> Activation | None:
         source, first_low, first_high = earlier
         low, high = min(max(first_low, low), high), min(max(first_high, low), high)
         ops = (before, op)
-    if not low <= high or low == math.inf or high == -math.inf or (math.isinf(low) and math.isinf(high)):
-        return None
-    if low == 0 and math.isinf(high):
-        return Activation(source, Attrs.of(act="relu"), ops)
-    bounds = {key: bound for key, bound in (("act_low", low), ("act_high", high)) if not math.isinf(bound)}
-    return Activation(source, Attrs.of(bounds, act="clip"), ops)
+    return _Range(source, low, high, ops) if low <= high and low < math.inf and high > -math.inf else None
 
 
 def _bounds(graph: Graph, op: Op) -> tuple[str, float, float] | None:
@@ -153,16 +169,16 @@ def _sixth(graph: Graph, op: Op) -> str | None:
 
 
 def _clip_of_shifted(graph: Graph, name: str) -> tuple[str, tuple[Op, ...]] | None:
-    """The x of Clip(x + 3, 0, 6), and the two ops."""
+    """The x of Clip(x + 3, 0, 6), and the ops."""
     clip = graph.producer.get(name)
-    found = _bounds(graph, clip) if clip is not None else None
-    if clip is None or found is None or found[1:] != (0.0, 6.0) or not _is_inside(graph, found[0]):
+    found = _range(graph, clip) if clip is not None else None
+    if found is None or (found.low, found.high) != (0.0, 6.0) or not _is_inside(graph, found.source):
         return None
-    shifted = graph.producer.get(found[0])
+    shifted = graph.producer.get(found.source)
     if shifted is None or shifted.kind != "add" or "act" in shifted.attrs:
         return None
     pair = _with_number(graph, shifted)
-    return (pair[0], (shifted, clip)) if pair is not None and pair[1] == 3.0 else None
+    return (pair[0], (shifted, *found.ops)) if pair is not None and pair[1] == 3.0 else None
 
 
 def _with_number(graph: Graph, op: Op) -> tuple[str, float] | None:

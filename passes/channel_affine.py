@@ -77,7 +77,8 @@ def _batch_norm(graph: Graph, op: Op) -> Affine | None:
     if graph.is_const(source) or not all(graph.is_const(name) for name in names):
         return None
     gamma, beta, mean, variance = (graph.const[name].array().astype(np.float64) for name in names)
-    scale = gamma / np.sqrt(variance + op.attrs.float_("epsilon", _EPSILON))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        scale = gamma / np.sqrt(variance + op.attrs.float_("epsilon", _EPSILON))
     return _finite(Affine(source, scale, beta - mean * scale, (op,)))
 
 

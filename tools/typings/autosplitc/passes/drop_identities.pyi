@@ -1,0 +1,1 @@
+from passes.drop_identities import *

@@ -1,0 +1,1 @@
+from passes.fold_batch_norm import *

@@ -1,0 +1,1 @@
+from passes.fold_constants import *

@@ -1,0 +1,1 @@
+from passes.fuse_activations import *

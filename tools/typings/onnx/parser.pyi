@@ -1,0 +1,3 @@
+from onnx import ModelProto
+
+def parse_model(model_text: str) -> ModelProto: ...
