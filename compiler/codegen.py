@@ -13,7 +13,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autosplitc.ir import ArrayRef, Const, DType, Graph, Op, Spelling, blob_from_bytes, export_onnx, pack_bits, unpack_bits, write_onnx
+from autosplitc.ir import (
+    ArrayRef,
+    Const,
+    DType,
+    Graph,
+    Op,
+    Spelling,
+    blob_from_array,
+    blob_from_bytes,
+    export_onnx,
+    fresh_name,
+    pack_bits,
+    unpack_bits,
+    write_onnx,
+)
 
 from .spell import OurSpellers
 
@@ -58,7 +72,7 @@ class _Ready:
 
     @staticmethod
     def of(graph: Graph, max_opset: int) -> _Ready:
-        contained, packed = _with_containers(graph, max_opset)
+        contained, packed = _with_containers(_with_zero_points(graph), max_opset)
         types = {c.type.dtype for c in contained.consts if c.name in packed}
         if types & {DType.I2, DType.I6}:
             contained = _at_opset(contained, NEWEST_OPSET)
@@ -96,6 +110,23 @@ def _with_containers(graph: Graph, max_opset: int) -> tuple[Graph, frozenset[str
     consts = tuple(_widened(c, containers[c.type.dtype]) if c.name in ours and c.type.dtype in containers else c for c in graph.consts)
     packed = frozenset(c.name for c in consts if c.name in ours and c.type.dtype.bits < 8)
     return replace(graph, consts=consts), packed
+
+
+def _with_zero_points(graph: Graph) -> Graph:
+    """Return the graph with zero points beside the INT8 weights of the model's own quantisers; see `spell.py` for what they are good for."""
+    taken = set(graph.types)
+    added: list[Const] = []
+    ops: list[Op] = []
+    for op in graph.ops:
+        codes = graph.const.get(op.inputs[0]) if op.inputs else None
+        if op.kind == "dequantize_linear" and len(op.inputs) == 2 and codes is not None and codes.type.dtype is DType.I8:
+            scale = graph.type_of(op.inputs[1])
+            name = fresh_name(taken, f"{codes.name}.zero")
+            taken.add(name)
+            added.append(Const(name, scale.with_dtype(DType.I8), blob_from_array(np.zeros(scale.dims, np.int8)), codes.loc))
+            op = replace(op, inputs=(*op.inputs, name))
+        ops.append(op)
+    return replace(graph, consts=(*graph.consts, *added), ops=tuple(ops)) if added else graph
 
 
 def _codes(const: Const) -> NDArray[Any]:

@@ -34,12 +34,20 @@ class Engine:
     outputs: tuple[str, ...]
 
     @staticmethod
-    def load(model: Path | bytes, file: str, level: Level = "extended") -> Engine:
-        """Load a graph for one thread. Raises CompileError AS702 where ONNX Runtime does not take it."""
+    def load(model: Path | bytes, file: str, level: Level = "extended", *, precise: bool | None = None) -> Engine:
+        """Load a graph for one thread. Raises CompileError AS702 where ONNX Runtime does not take it.
+
+        precise: 8-bit weights do not saturate, see `session_options`; None: they do not where the engine can load the graph so.
+        """
+        if precise is None:
+            try:
+                return Engine.load(model, file, level, precise=True)
+            except CompileError:
+                return Engine.load(model, file, level, precise=False)
         from onnxruntime import InferenceSession
 
         try:
-            session = InferenceSession(model, session_options(level), ["CPUExecutionProvider"])
+            session = InferenceSession(model, session_options(level, precise=precise), ["CPUExecutionProvider"])
         except Exception as error:
             raise CompileError(_refused("AS702", f"ONNX Runtime does not load {file}", level, error)) from None
         return Engine(session, file, tuple(i.name for i in session.get_inputs()), tuple(o.name for o in session.get_outputs()))
@@ -53,10 +61,11 @@ class Engine:
         return dict(zip(self.outputs, values, strict=True))
 
 
-def session_options(level: Level) -> SessionOptions:
+def session_options(level: Level, *, precise: bool = True) -> SessionOptions:
     """Return options for one thread at an optimisation level.
 
-    `x64quantprecision` keeps 8-bit weights from saturating on processors with AVX2 but no VNNI.
+    precise: ONNX Runtime turns INT8 weights into UINT8, which do not saturate on processors with AVX2 but no VNNI. Version 1.32 then refuses
+    graphs in which two quantisers share weights, or one that has a scale a channel lacks a zero point.
     """
     from onnxruntime import GraphOptimizationLevel, SessionOptions
 
@@ -72,7 +81,7 @@ def session_options(level: Level) -> SessionOptions:
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     options.enable_cpu_mem_arena = False
-    options.add_session_config_entry("session.x64quantprecision", "1")
+    options.add_session_config_entry("session.x64quantprecision", "1" if precise else "0")
     return options
 
 

@@ -45,6 +45,16 @@ def measure_bundle(module: Module, folder: Path, env: Env, evaluation: Data | No
     output's own; `top1` and `agreement` with n and 95 % interval where an output is a classifier's), `times_s` (medians, one thread),
     `file_bytes`, `payload_bytes` a sample, `edge_rss_bytes` (None where the system does not tell). Raises CompileError AS702, AS703.
     """
+    return {
+        **measure_quality(module, folder, env, evaluation),
+        "file_bytes": {p.name: p.stat().st_size for p in sorted(folder.iterdir()) if ".onnx" in p.suffixes},
+        "payload_bytes": module.fact(WireLayout).nbytes,
+        "edge_rss_bytes": edge_rss_bytes(folder / "edge.onnx"),
+    }
+
+
+def measure_quality(module: Module, folder: Path, env: Env, evaluation: Data | None) -> Json:
+    """Run the float model and the halves; return `data`, `quality` and `times_s` of `measure_bundle`. Raises CompileError AS702, AS703."""
     data = evaluation if evaluation is not None else env.calib
     named = "evaluation" if evaluation is not None else "calibration" if data is not None else "noise"
     if evaluation is not None:
@@ -58,15 +68,11 @@ def measure_bundle(module: Module, folder: Path, env: Env, evaluation: Data | No
         write_side(module.main, path)
         comparison = _compare(module, folder, path, env.progress.track(feeds, "measure", count))
     labels = None if data is None else data.labels()
-    found: Json = {
+    return {
         "data": {"source": named, "samples": comparison.samples},
         "quality": comparison.quality(labels),
         "times_s": comparison.times(),
-        "file_bytes": {p.name: p.stat().st_size for p in sorted(folder.iterdir()) if ".onnx" in p.suffixes},
-        "payload_bytes": module.fact(WireLayout).nbytes,
-        "edge_rss_bytes": edge_rss_bytes(folder / "edge.onnx"),
     }
-    return found
 
 
 @dataclass

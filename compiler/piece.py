@@ -104,7 +104,7 @@ class Piece:
         return self.add("Cast", [source], result, to=ONNX_TYPE[dtype])
 
     def reshape(self, source: gs.Tensor, *shape: int, result: str | None = None) -> gs.Tensor:
-        """Append a Reshape; 0 keeps a size."""
+        """Append a Reshape; -1 is the size that is not fixed."""
         return self.add("Reshape", [source, self.ints(*shape)], result)
 
     def columns(self, source: gs.Tensor, start: int, stop: int) -> gs.Tensor:

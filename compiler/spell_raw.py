@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Rows:
     """How a tensor lies in the payload: a row a sample.
 
-    batch: 0 where the number of rows is not fixed, else 1. count: elements a sample. shape: the tensor's own, 0 for what is not fixed.
+    batch: -1 where the number of rows is not fixed, else 1. count: elements a sample. shape: the tensor's own, -1 for a size not fixed.
     """
 
     dtype: DType
@@ -36,9 +36,9 @@ class Rows:
         dims = type_.shape or ()
         return Rows(
             type_.dtype,
-            0 if dims and isinstance(dims[0], str) else 1,
+            -1 if dims and isinstance(dims[0], str) else 1,
             at_batch_one(type_).elements or 0,
-            tuple(d if isinstance(d, int) else 0 for d in dims),
+            tuple(d if isinstance(d, int) else -1 for d in dims),
         )
 
     @property

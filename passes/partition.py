@@ -101,10 +101,10 @@ def _wire(part: EdgePart, ranges: Mapping[str, ValueRange], name: str, bits: int
     """Return what travels for a crossing value, after adding a quantiser of its own where the wire needs one (`bits` None: raw)."""
     recipe = part.recipe
     type_ = recipe.graph.type_of(name)
+    if type_.wraps or not (type_.dtype.is_float or type_.dtype is DType.BOOL or type_.dtype[0] in "ui"):
+        raise ValueError(f"{name!r} of type {type_} cannot cross")
     if bits is None:
-        if type_.dtype.bits == 0 or type_.dtype.is_float or type_.wraps:
-            raise ValueError(f"{name!r} ({type_}) cannot cross without wire bits")
-        return _Wire(name, type_, name, type_, None)
+        return _Wire(name, type_, part.read_float(name), type_, None)
     if part.is_coded(name) and part.affine_of(name).bits == bits:
         return _Wire(name, type_, part.read_codes(name), part.code_type(name), part.affine_of(name))
     origin = ranges[recipe.roles.root[name] if part.is_coded(name) else name]
@@ -191,16 +191,22 @@ def _assembled(
 
 def _rows(wires: tuple[_Wire, ...]) -> int | str:
     """First size of the payload: the symbolic batch, or 1."""
-    shape = wires[0].type.shape or ()
-    return shape[0] if shape and isinstance(shape[0], str) else 1
+    first = _first_size(wires[0].type)
+    return 1 if first is None else first
+
+
+def _first_size(type_: TensorType) -> str | None:
+    """The symbol of a first size `N` or `k*N`; None for any other."""
+    first = type_.shape[0] if type_.shape else None
+    return first.rpartition("*")[2] if isinstance(first, str) else None
 
 
 def _batch_can_stay(graph: Graph, position: int) -> bool:
     """Whether every crossing tensor has the symbolic batch first and nowhere else, so that a sample's bytes are a row of the payload."""
-    shapes = [graph.type_of(name).shape or () for name in _crossing(graph, position)]
-    firsts = {shape[0] if shape else None for shape in shapes}
-    alone = all(isinstance(dim, int) for shape in shapes for dim in shape[1:])
-    return not shapes or (alone and len(firsts) == 1 and all(isinstance(f, str) and "*" not in f for f in firsts))
+    types = [graph.type_of(name) for name in _crossing(graph, position)]
+    symbols = {_first_size(t) for t in types}
+    alone = all(isinstance(dim, int) for t in types for dim in (t.shape or ())[1:])
+    return not types or (alone and len(symbols) == 1 and None not in symbols)
 
 
 def at_fixed_batch(graph: Graph) -> Graph:
