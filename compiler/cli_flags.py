@@ -95,7 +95,7 @@ def plan_flags(command: F) -> F:
         click.option("--act-bits", type=BITS, help="Bits to choose from for activations.  [default: the target's]"),
         click.option("--wire-bits", type=BITS, help="Bits to choose from for what crosses.  [default: the target's]"),
         click.option("--cut", type=names, default=(), help="Names of the tensors that are to cross, with commas between."),
-        click.option("--keep-float", type=regex, default="", help="Layers that stay float."),
+        click.option("--keep-float", type=regex, default="", help="Ops that stay float: a match in the name, or in a name of the model."),
         click.option("--pick", type=click.IntRange(min=1), help="Take this row of solutions.csv."),
         click.option("--return-result", is_flag=True, help="An Edge-Only plan sends its result to the cloud."),
         click.option("--max-opset", type=click.IntRange(21, 25), help="Highest opset of the graphs.  [default: the target's]"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +52,7 @@ def compile_model(model: Model, options: Options, watch: Watch) -> Result:
             calib, evaluation = read_samples(options, source.graph)
         request = make_request(options, devices, source, calib, evaluation)
         job = Job(Module((source.graph,), (request,)), make_env(devices, request, calib, hooks), evaluation)
+        check_module(job.module, "the import", (), None)
         hooks.done("import", job.module)
         return finish(job, passes, options, folder, hooks)
 
@@ -130,10 +131,15 @@ def run_pass(pass_: Pass, module: Module, env: Env, last_dump: Path | None = Non
         where = f"{Path(place.filename).name}:{place.lineno} in {place.name}"
         message = f"pass {pass_.name!r} failed: {type(error).__name__}: {error}"
         raise internal_fault("AS910", message, (where,), last_dump) from error
-    broken = (*broken_claims(pass_, module, after), *(d.render() for d in verify(after)))
-    if broken:
-        raise internal_fault("AS911", f"pass {pass_.name!r} made a module that is not right", broken, last_dump)
+    check_module(after, f"pass {pass_.name!r}", broken_claims(pass_, module, after), last_dump)
     return after
+
+
+def check_module(module: Module, maker: str, broken: Iterable[str], last_dump: Path | None) -> None:
+    """Verify what `maker` made. Raises CompileError (AS911) with what is wrong and the promises that it broke."""
+    notes = (*broken, *(d.render() for d in verify(module)))
+    if notes:
+        raise internal_fault("AS911", f"{maker} made a module that is not right", notes, last_dump)
 
 
 def internal_fault(code: str, message: str, notes: Sequence[str], last_dump: Path | None) -> CompileError:
@@ -146,7 +152,7 @@ def internal_fault(code: str, message: str, notes: Sequence[str], last_dump: Pat
 def passes_of(options: Options) -> tuple[Pass, ...]:
     """Return the passes that the options ask for. Raises CompileError (AS11x) with everything that is wrong with them."""
     settings = [parse_set(text) for text in options.settings]
-    return build_pipeline(parse_pipeline(options.passes), options.drop, settings, options.stop_after)
+    return build_pipeline(parse_pipeline(options.passes), options.drop, settings, options.stop_after, options.dump_after)
 
 
 def lowers(passes: Sequence[Pass]) -> bool:

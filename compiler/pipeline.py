@@ -70,12 +70,18 @@ def parse_set(text: str) -> Item:
 
 
 def build_pipeline(
-    items: Sequence[Item], drop: Iterable[str] = (), settings: Sequence[Item] = (), stop_after: str | None = None
+    items: Sequence[Item],
+    drop: Iterable[str] = (),
+    settings: Sequence[Item] = (),
+    stop_after: str | None = None,
+    dump_after: Iterable[str] = (),
 ) -> tuple[Pass, ...]:
     """Return the passes to run: `items` with aliases expanded, without `drop`, with `settings` applied, up to the first `stop_after`.
 
+    `dump_after` is only checked: each must run.
+
     Raises CompileError with all that is wrong: AS110 unknown pass, AS113 unknown option, AS114 bad value, AS115 an alias with options,
-    AS116 a setting or `stop_after` for a pass that does not run.
+    AS116 a setting, `stop_after` or `dump_after` for a pass that does not run.
     """
     found: list[Diagnostic] = []
     dropped: set[str] = set()
@@ -90,13 +96,13 @@ def build_pipeline(
             wanted.extend(replace(item, name=name) for name in expand(item.name) if name not in dropped)
     names = [item.name for item in wanted]
     for setting in settings:
-        problems = _unknown(setting.name, setting.where)
-        found.extend(problems or ([] if setting.name in names else [_does_not_run(setting.name, setting.where, names)]))
+        found.extend(_absent(setting.name, setting.where, names))
         wanted = [replace(i, options=(*i.options, *setting.options)) if i.name == setting.name else i for i in wanted]
+    for name in dump_after:
+        found.extend(_absent(name, f"--dump-after {name}", names))
     if stop_after is not None:
-        where = f"--stop-after {stop_after}"
         last = expand(stop_after)[-1]
-        found.extend(_unknown(stop_after, where) or ([] if last in names else [_does_not_run(last, where, names)]))
+        found.extend(_absent(last, f"--stop-after {stop_after}", names))
         wanted = wanted[: names.index(last) + 1] if last in names else wanted
     if any(d.code == "AS110" for d in found):
         raise CompileError(found)
@@ -198,8 +204,12 @@ def _options_of_alias(item: Item) -> list[Diagnostic]:
     return [Diagnostic("AS115", f"alias {item.name!r} takes no options", item.where, (f"it stands for {', '.join(members)}",), hint)]
 
 
-def _does_not_run(name: str, where: str, names: Sequence[str]) -> Diagnostic:
-    return Diagnostic("AS116", f"pass {name!r} is not in this pipeline", where, (f"it runs {', '.join(names) or 'nothing'}",))
+def _absent(name: str, where: str, names: Sequence[str]) -> list[Diagnostic]:
+    """Return what is wrong with the name of a pass that must be among those that run."""
+    if name in names:
+        return []
+    notes = (f"it runs {', '.join(names) or 'nothing'}",)
+    return _unknown(name, where) or [Diagnostic("AS116", f"pass {name!r} is not in this pipeline", where, notes)]
 
 
 def _instance(item: Item, found: list[Diagnostic]) -> Pass | None:

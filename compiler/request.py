@@ -46,6 +46,7 @@ _STALE: dict[str, tuple[type[Fact], ...]] = {
     "input_bits": (Splits, *_PLANNED),
     "weight_bits": (Splits, *_PLANNED),
     "act_bits": (Splits, *_PLANNED),
+    "keep_float": (Sensitivity, Splits, *_PLANNED),
     "pick": (Choice, WireLayout),
 }
 """Facts that no longer hold when a field of the request changes; any other field unsettles the plans."""
@@ -92,7 +93,7 @@ def read_source(model: Model, input_shapes: Mapping[str, tuple[int, ...]]) -> So
 
 
 def find_devices(edge: str, cloud: str, net: str) -> Devices:
-    """Return the two targets and the link. Raises CompileError (AS4xx) with everything that is wrong with the three texts."""
+    """Return the two targets and the link. Raises CompileError (AS4xx) for a bad target or link."""
     return Devices(load_target(edge), load_target(cloud), parse_network(net))
 
 

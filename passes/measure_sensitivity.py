@@ -13,13 +13,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from autosplitc.ir import ArrayRef, DType, Graph, Module, TensorType, blob_from_array
+from autosplitc.ir import ArrayRef, CompileError, Diagnostic, DType, Graph, Module, TensorType, blob_from_array
 
 from .base import Env, Pass
-from .facts import Ranges, Sensitivity, TensorError
+from .facts import Ranges, Request, Sensitivity, TensorError
 from .quantize.errors import BITS, FORBIDDEN_NSR, Errors, activation_errors, affines_of_range, forbidden, weight_errors, wire_errors
 from .quantize.histogram import samples_of
-from .roles import roles
+from .roles import kept_float, roles
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,17 @@ class MeasureSensitivity(Pass):
     gives: ClassVar = (Sensitivity,)
 
     def apply(self, module: Module, env: Env) -> Module:
-        """Return the module with `sensitivity` of every quantised weight constant and of every f32 value."""
+        """Return the module with `sensitivity` of every quantised weight constant and of every f32 value.
+
+        Raises CompileError (AS155) where `--keep-float` matches no op.
+        """
         graph = module.main
-        found = roles(graph)
+        request = module.get(Request)
+        keep_float = request.keep_float if request else ""
+        if keep_float and not kept_float(graph, keep_float):
+            notes = (f"ops: {', '.join(op.name for op in graph.ops[:3])} ...",)
+            raise CompileError(Diagnostic("AS155", f"no op matches {keep_float!r}", notes=notes, hint="--keep-float REGEX"))
+        found = roles(graph, keep_float)
         weights: list[TensorError] = []
         for name, axis in env.progress.track(found.weight_axis.items(), "measure weights", len(found.weight_axis)):
             weights.append(_record(name, weight_errors(graph.const[name].array(), axis)))

@@ -54,7 +54,7 @@ class Partition(Pass):
         plan = module.fact(Solutions).plans[module.fact(Choice).index]
         main = module.main
         graph = main if _batch_can_stay(main, plan.position) else at_fixed_batch(main)
-        part = build_edge(_recipe(graph, plan, module.fact(Ranges)))
+        part = build_edge(_recipe(graph, plan, module.fact(Ranges), module.fact(Request).keep_float))
         ranges = {r.value: r for r in module.fact(Ranges).values}
         wire_bits = {b.name: b.bits for b in plan.wire_bits}
         wires = tuple(_wire(part, ranges, name, wire_bits.get(name)) for name in _crossing(graph, plan.position))
@@ -67,9 +67,9 @@ class Partition(Pass):
         return Module(tuple(graphs), kept).with_fact(layout)
 
 
-def _recipe(graph: Graph, plan: Plan, ranges: Ranges) -> EdgeRecipe:
+def _recipe(graph: Graph, plan: Plan, ranges: Ranges, keep_float: str) -> EdgeRecipe:
     """Return the bits and quantisers of everything on the edge."""
-    found = roles(graph)
+    found = roles(graph, keep_float)
     by_value = {r.value: r for r in ranges.values}
     bits = {found.root[b.name]: b.bits for b in plan.act_bits}
     affine = {root: affine_of_range(by_value[root].low, by_value[root].high, width) for root, width in bits.items()}

@@ -7,6 +7,7 @@ read dequantised values, and what they make is a code only where an op on codes 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -32,10 +33,14 @@ class Roles:
     bias_of: Mapping[str, tuple[str, ...]]
 
 
-def roles(graph: Graph) -> Roles:
-    """Return the roles of a graph's values, constants and ops."""
+def roles(graph: Graph, keep_float: str = "") -> Roles:
+    """Return the roles of a graph's values, constants and ops.
+
+    Ops whose name or location has a match of the regular expression `keep_float` are float; "" matches none.
+    """
     weight_axis = _weights(graph)
-    quantised = frozenset(op.name for op in graph.ops if _works_on_codes(graph, op, weight_axis))
+    kept = kept_float(graph, keep_float)
+    quantised = frozenset(op.name for op in graph.ops if op.name not in kept and _works_on_codes(graph, op, weight_axis))
     coded: set[str] = set()
     root: dict[str, str] = {}
     wanted = _read_by_quantised(graph, quantised)
@@ -57,6 +62,14 @@ def roles(graph: Graph) -> Roles:
                 root[result] = result
     used_weights = {name: axis for name, axis in weight_axis.items() if any(u.name in quantised for u in graph.users[name])}
     return Roles(quantised, frozenset(coded), root, used_weights, _biases(graph, quantised))
+
+
+def kept_float(graph: Graph, keep_float: str) -> frozenset[str]:
+    """Return the names of the ops that a user wants in float: those whose name or location has a match of the regular expression."""
+    if not keep_float:
+        return frozenset()
+    pattern = re.compile(keep_float)
+    return frozenset(op.name for op in graph.ops if any(pattern.search(name) for name in (op.name, *op.loc.names)))
 
 
 def _read_by_quantised(graph: Graph, quantised: frozenset[str]) -> frozenset[str]:

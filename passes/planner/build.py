@@ -27,7 +27,7 @@ def build(module: Module, env: Env) -> Problem:
     Raises CompileError (AS151) where the user asks for bits that the edge target does not take.
     """
     request, graph, costs = module.fact(Request), module.main, module.fact(Costs)
-    found = roles(graph)
+    found = roles(graph, request.keep_float)
     scale = error_scale(request)
     tensors = Tensors(graph, found, request, module.fact(Sensitivity), module.fact(Liveness), env.edge, scale)
     fixed = [c for c in graph.consts if c.name not in found.weight_axis]

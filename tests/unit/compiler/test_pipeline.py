@@ -81,6 +81,10 @@ def test_an_alias_takes_no_options() -> None:
 def test_settings_and_stop_after_need_a_pass_that_runs() -> None:
     assert [d.code for d in problems("liveness", settings=("calibrate.x=1",))] == ["AS116"]
     assert [d.code for d in problems("liveness", stop_after="calibrate")] == ["AS116"]
+    with pytest.raises(CompileError, match="AS116"):
+        build_pipeline(parse_pipeline("liveness"), dump_after=("calibrate",))
+    with pytest.raises(CompileError, match="AS110"):
+        build_pipeline(parse_pipeline("liveness"), dump_after=("livenes",))
 
 
 @pytest.mark.parametrize("text", ["calibrate", "calibrate.x", "=1", ".x=1", "calibrate.=1"])
