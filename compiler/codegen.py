@@ -113,7 +113,7 @@ def _with_containers(graph: Graph, max_opset: int) -> tuple[Graph, frozenset[str
 
 
 def _with_zero_points(graph: Graph) -> Graph:
-    """Return the graph with zero points beside the INT8 weights of the model's own quantisers; see `spell.py` for what they are good for."""
+    """Return the graph with zero points beside the INT8 weights of the model's own quantisers; `spell.py` tells what they are good for."""
     taken = set(graph.types)
     added: list[Const] = []
     ops: list[Op] = []

@@ -64,8 +64,8 @@ class Engine:
 def session_options(level: Level, *, precise: bool = True) -> SessionOptions:
     """Return options for one thread at an optimisation level.
 
-    precise: ONNX Runtime turns INT8 weights into UINT8, which do not saturate on processors with AVX2 but no VNNI. Version 1.32 then refuses
-    graphs in which two quantisers share weights, or one that has a scale a channel lacks a zero point.
+    precise: ONNX Runtime turns INT8 weights into UINT8, which do not saturate on processors with AVX2 but no VNNI. Version 1.32 then
+    refuses graphs in which two quantisers share weights, or one that has a scale a channel lacks a zero point.
     """
     from onnxruntime import GraphOptimizationLevel, SessionOptions
 
