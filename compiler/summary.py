@@ -54,7 +54,7 @@ def _latency(plan: Plan, manifest: Json) -> str:
 def _sent(result: Result, plan: Plan) -> str:
     tensors = result.module.fact(WireLayout).tensors
     if not tensors:
-        return "nothing"
+        return f"{plan.payload_bytes:,} B a sample: the result" if plan.payload_bytes else "nothing"
     types = ", ".join(f"{f'u{t.bits}' if t.bits else t.dtype}[{','.join(map(str, t.shape))}]" for t in tensors)
     return f"{plan.payload_bytes:,} B a sample: {types}"
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from autosplitc.cli import main, with_command
-from autosplitc.ir import CompileError, read_dump
+from autosplitc.ir import CompileError, print_module, read_dump
 from autosplitc.manifest import check_manifest
 from autosplitc.passes import ALIASES, FACT_TYPES, Choice, Liveness, Plan, Solutions, pass_names
 
@@ -144,6 +144,11 @@ def test_going_on_from_a_dump_gives_the_same_bytes(tool: Tool, example: Path, tm
     done = tool("opt", dump, "-p", ",".join(rest), "-q", "-o", tmp_path / "out", *calib)
     assert done.code == 0
     assert files_of(tmp_path / "out") == files_of(example)
+
+
+def test_every_dump_prints_as_it_was_read(example: Path) -> None:
+    for path in sorted((example / "ir").glob("*.air")):
+        assert print_module(read_dump(path, FACT_TYPES)) == path.read_text(encoding="utf-8"), path.name
 
 
 def test_flags_override_the_request_of_a_dump(tool: Tool, example: Path, tmp_path: Path) -> None:
