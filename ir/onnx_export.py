@@ -201,14 +201,6 @@ class _Exporter:
         return [verbatim_node(op, (inner,), spelling), *activation_nodes(op, inner, spelling)]
 
 
-def _make_names_unique(nodes: Sequence[NodeProto]) -> None:
-    """Give nodes names of their own: ONNX Runtime refuses two nodes of one name."""
-    taken: set[str] = set()
-    for node in nodes:
-        node.name = fresh_name(taken, node.name)
-        taken.add(node.name)
-
-
 def _unspelled(what: str) -> CompileError:
     return CompileError(Diagnostic("AS901", f"{what}, which ONNX does not have, and nothing says how to write it"))
 

@@ -159,19 +159,18 @@ def op_macs(kind: str, attrs: Attrs, inputs: tuple[TensorType, ...], results: tu
     products, all directions and steps.
     """
     del attrs
-    if len(inputs) < 2 or not inputs[1].is_static or not results or not inputs[0].is_static:
+    if len(inputs) < 2 or not results or not inputs[0].is_static or not inputs[1].is_static:
         return 0
     if kind in ("conv", "conv_transpose"):
         weights = inputs[1].dims
         driven = results[0] if kind == "conv" else inputs[0]
         return (driven.elements or 0) * math.prod(weights[1:])
     if kind == "matmul":
-        return (results[0].elements or 0) * inputs[0].dims[-1]
-    if kind == "gemm":
-        return (results[0].elements or 0) * math.prod(inputs[0].dims) // (results[0].dims[0] or 1)
-    if kind in ("lstm", "gru"):
-        steps, batch = inputs[0].dims[0], inputs[0].dims[1]
-        return steps * batch * (math.prod(inputs[1].dims) + math.prod(inputs[2].dims))
+        return (results[0].elements or 0) * math.prod(inputs[0].dims[-1:])
+    if kind == "gemm" and results[0].is_static:
+        return (results[0].elements or 0) * math.prod(inputs[0].dims) // (math.prod(results[0].dims[:1]) or 1)
+    if kind in ("lstm", "gru") and len(inputs) > 2 and inputs[2].is_static:
+        return math.prod(inputs[0].dims[:2]) * (math.prod(inputs[1].dims) + math.prod(inputs[2].dims))
     return 0
 
 
@@ -185,4 +184,4 @@ def at_batch_one(type_: TensorType) -> TensorType:
 
 def _at_one(dim: str) -> int:
     factor, star, _ = dim.partition("*")
-    return int(factor) if star else 1
+    return int(factor) if star and factor.isdecimal() else 1

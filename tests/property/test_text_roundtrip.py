@@ -123,7 +123,7 @@ def attributes(draw: st.DrawFn, depth: int) -> Attrs:
 def ops(draw: st.DrawFn, depth: int) -> Op:
     results = draw(st.lists(texts, min_size=1, max_size=3))
     types = draw(st.lists(tensor_types(), min_size=len(results), max_size=len(results)))
-    kind = draw(st.sampled_from(["conv", "onnx.com.microsoft.Gelu", "blob"]) | names)
+    kind = draw(st.sampled_from(["conv", "gemm", "matmul", "lstm", "onnx.com.microsoft.Gelu", "blob"]) | names)
     return Op(tuple(results), kind, tuple(draw(st.lists(texts, max_size=3))), draw(attributes(depth)), tuple(types), draw(locs))
 
 
