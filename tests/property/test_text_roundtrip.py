@@ -147,7 +147,7 @@ modules = st.builds(Module, st.lists(graphs(), max_size=2).map(tuple), st.lists(
 
 
 @given(modules)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_print_then_parse(module: Module) -> None:
     text = print_module(module)
     found = parse_module(text, blobs=BlobStore.of(module), fact_types=(First, Second))
