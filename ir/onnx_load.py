@@ -112,6 +112,8 @@ class _Blobs:
             check_nbytes(blob.nbytes, stored_type(tensor), where)
         else:
             type_ = stored_type(tensor)
+            if tensor.HasField("raw_data"):
+                check_nbytes(len(tensor.raw_data), type_, where)
             if type_.dtype is DType.STRING or (type_.elements or 0) * type_.dtype.bits <= 8 * SMALL_BYTES:
                 return
             blob = blob_from_bytes(raw_bytes(tensor, where))

@@ -92,8 +92,8 @@ def drop_initialized_inputs(graph: GraphProto) -> None:
 
 
 def subgraphs(node: NodeProto) -> Iterator[GraphProto]:
-    """The sub-graphs of a node."""
-    for attribute in node.attribute:
+    """The sub-graphs of a node, in the order of its attributes' names."""
+    for attribute in sorted(node.attribute, key=lambda a: a.name):
         if attribute.HasField("g"):
             yield attribute.g
         yield from attribute.graphs

@@ -12,6 +12,8 @@ from .graph import UNKNOWN_TYPE, Const, Graph, Op, Value
 from .module import Module
 from .verify_rules import CONST_RULES, GRAPH_RULES, OP_RULES
 
+LENGTH_RULE = 61
+"""Number of the rule that every result has a type; no other rule can be checked before."""
 FACT_RULE = 60
 """Number of the rule that facts speak of graphs and values that are there."""
 
@@ -19,7 +21,7 @@ FACT_RULE = 60
 def verify(subject: Graph | Module, area: Literal["2", "9"] = "9") -> tuple[Diagnostic, ...]:
     """Return what is wrong with a graph, or with all graphs and facts of a module; empty where all is well.
 
-    `area` is the first digit of the codes: 9 after a pass (an internal fault), 2 for text that a user gave. Codes are ASa50 to ASa60, see
+    `area` is the first digit of the codes: 9 after a pass (an internal fault), 2 for text that a user gave. Codes are ASa50 to ASa61, see
     `verify_rules`.
     """
     if isinstance(subject, Graph):
@@ -30,6 +32,12 @@ def verify(subject: Graph | Module, area: Literal["2", "9"] = "9") -> tuple[Diag
 
 
 def _graph(graph: Graph, where: str, area: str) -> Iterator[Diagnostic]:
+    lopsided = [op for op in graph.ops if len(op.types) != len(op.results)]
+    if lopsided:
+        for op in lopsided:
+            text = f"{len(op.results)} results, but {len(op.types)} types"
+            yield _diagnostic(area, LENGTH_RULE, "lengths", text, f"{where}: op {_shown(op)}")
+        return
     for rule in GRAPH_RULES:
         for text in rule.check(graph, graph):
             yield _diagnostic(area, rule.number, rule.name, text, where)

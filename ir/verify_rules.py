@@ -80,8 +80,6 @@ def _arity(graph: Graph, op: Op) -> Findings:
     del graph
     if not any(op.results):
         yield "it has no result"
-    if len(op.types) != len(op.results):
-        yield f"{len(op.results)} results, but {len(op.types)} types"
     row = ROW_BY_KIND.get(op.kind)
     if row is None:
         if not op.kind.startswith("onnx."):
@@ -136,7 +134,7 @@ def _types(graph: Graph, op: Op) -> Findings:
 
 def _well_formed(op: Op, row: OpRow) -> bool:
     attrs_hold = all(attr_holds(v, row.attrs[k]) for k, v in op.attrs.items() if k in row.attrs)
-    return attrs_hold and len(op.types) == len(op.results) and row.min_inputs <= len(op.inputs) <= row.max_inputs
+    return attrs_hold and row.min_inputs <= len(op.inputs) <= row.max_inputs
 
 
 def _agree(stated: TensorType, ruled: TensorType) -> bool:

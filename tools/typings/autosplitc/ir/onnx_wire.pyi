@@ -1,0 +1,1 @@
+from ir.onnx_wire import *
