@@ -87,7 +87,7 @@ def _against(plan: Plan, other: Plan) -> str:
     text = f"{name} takes {other.latency_s * 1e3:.1f} ms"
     if plan.latency_s and other.latency_s != plan.latency_s:
         ratio = other.latency_s / plan.latency_s
-        text += f" ({ratio:.2f} x)"
+        text += f" ({ratio:.2f} x as long)"
     return text + (f" and breaks a limit: {', '.join(other.violations)}" if other.violations else "")
 
 

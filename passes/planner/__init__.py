@@ -1,5 +1,6 @@
 """The planning problem and its solvers."""
 
+from .bounds import all_values, meeting_bound
 from .build import build, ram_bytes
 from .cpsat import Effort
 from .cut import Cut, Wire, cut_of, live_values, prefix, wire_choices
@@ -7,16 +8,17 @@ from .evaluate import Figures, evaluate, excess
 from .exhaustive import Found as ExhaustiveFound
 from .exhaustive import assignments, exhaustive
 from .formulate import assignment, formulate
-from .instance import Instance
+from .instance import FORBIDDEN, Instance, Linear, Overlapped, Pair, Var
 from .layers import Layer, plan_layers
 from .plans import plan_of, size_text, undominated_plans
 from .prefix_bounds import prefix_bounds
 from .problem import NONE, Assignment, FixedConst, Group, Limits, Link, Operand, OpItem, Problem, Value, Weight, payload_bytes
 from .search import Found, Solution, best_effort, search
-from .solve import Outcome, solve
+from .solve import Outcome, out_of_reach, solve
 from .working_set import Life, Sequential, buffers, lifetimes, live_sets, undominated
 
 __all__ = [
+    "FORBIDDEN",
     "NONE",
     "Assignment",
     "Cut",
@@ -30,16 +32,21 @@ __all__ = [
     "Layer",
     "Life",
     "Limits",
+    "Linear",
     "Link",
     "OpItem",
     "Operand",
     "Outcome",
+    "Overlapped",
+    "Pair",
     "Problem",
     "Sequential",
     "Solution",
     "Value",
+    "Var",
     "Weight",
     "Wire",
+    "all_values",
     "assignment",
     "assignments",
     "best_effort",
@@ -53,6 +60,8 @@ __all__ = [
     "lifetimes",
     "live_sets",
     "live_values",
+    "meeting_bound",
+    "out_of_reach",
     "payload_bytes",
     "plan_layers",
     "plan_of",

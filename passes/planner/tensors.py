@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -84,12 +84,12 @@ class Tensors:
         """Constants held as codes."""
         request = self.request
         allowed = allowed_bits("weights", "--weight-bits", request.weight_bits, self.edge.name, self.edge.weight_bits)
-        errors = {e.tensor: tuple(map(self.scale.units, e.nsr)) for e in self.sensitivity.weights}
+        nsr = {e.tensor: e.nsr for e in self.sensitivity.weights}
         found: list[Weight] = []
         for name, axis in self.roles.weight_axis.items():
             dims = self.graph.type_of(name).dims
-            bits = self._admitted(allowed, errors[name], request.weight_bits)
-            found.append(Weight(name, math.prod(dims), bits, errors[name], SCALE_BITS * dims[axis], CONTAINER_BITS))
+            bits = self._admitted(allowed, nsr[name], request.weight_bits)
+            found.append(Weight(name, math.prod(dims), bits, self._units(nsr[name]), SCALE_BITS * dims[axis], CONTAINER_BITS))
         return tuple(found)
 
     @cached_property
@@ -97,12 +97,12 @@ class Tensors:
         """Activation quantisers. A graph input's has `input_bits` and no error: it is the same for every plan."""
         request = self.request
         allowed = allowed_bits("activations", "--act-bits", request.act_bits, self.edge.name, self.edge.act_bits)
-        errors = {e.tensor: tuple(map(self.scale.units, e.nsr)) for e in self.sensitivity.activations}
+        nsr = {e.tensor: e.nsr for e in self.sensitivity.activations}
         roots = dict.fromkeys(self.roles.root[name] for name in self.index if name in self.roles.root)
         return tuple(
             Group(root, (request.input_bits,), (0,) * 8)
             if root in self.graph.input
-            else Group(root, self._admitted(allowed, errors[root], request.act_bits), errors[root])
+            else Group(root, self._admitted(allowed, nsr[root], request.act_bits), self._units(nsr[root]))
             for root in roots
         )
 
@@ -123,8 +123,7 @@ class Tensors:
             wire_bits = (self.request.input_bits,)
         elif type_.dtype is DType.F32:
             wire_error = self._wire_errors.get(name) or self._wire_errors.get(root, ())
-            possible = bool(wire_error) and wire_error[-1][-1] < self.scale.units(FORBIDDEN_NSR)
-            wire_bits = self._wire_bits if possible else ()
+            wire_bits = self._wire_bits if wire_error else ()
         return Value(
             name=name,
             elements=life.elements if type_.dtype.bits else None,
@@ -147,22 +146,25 @@ class Tensors:
     def _wire_errors(self) -> Mapping[str, tuple[tuple[int, ...], ...]]:
         """Units that a wire adds, [held at 1..8 bits or float][wire of 1..8 bits], by activation."""
         table = read_array(self.sensitivity.wire_nsr)
-        units = self.scale.units
         return {
-            e.tensor: tuple(tuple(units(x) for x in row) for row in block.tolist())
+            e.tensor: tuple(self._units(row) for row in block.tolist())
             for e, block in zip(self.sensitivity.activations, table, strict=True)
+            if min(e.nsr) < FORBIDDEN_NSR
         }
 
-    def _admitted(self, bits: tuple[int, ...], error: tuple[int, ...], asked: tuple[int, ...] | None) -> tuple[int, ...]:
+    def _units(self, nsr: Iterable[float]) -> tuple[int, ...]:
+        return tuple(map(self.scale.units, nsr))
+
+    def _admitted(self, bits: tuple[int, ...], nsr: tuple[float, ...], asked: tuple[int, ...] | None) -> tuple[int, ...]:
         """Return the widths at which a tensor keeps the limit on its own error.
 
         Where none does it is the widest, where the user fixed one it is that; empty for a tensor that cannot be quantised.
         """
+        bits = tuple(b for b in bits if nsr[b - 1] < FORBIDDEN_NSR)
         limit = self.scale.tensor
-        bits = tuple(b for b in bits if error[b - 1] < self.scale.units(FORBIDDEN_NSR))
         if limit is None or (asked is not None and len(asked) == 1):
             return bits
-        return tuple(b for b in bits if error[b - 1] <= limit) or bits[-1:]
+        return tuple(b for b in bits if self.scale.units(nsr[b - 1]) <= limit) or bits[-1:]
 
 
 def read_array(ref: ArrayRef) -> NDArray[Any]:

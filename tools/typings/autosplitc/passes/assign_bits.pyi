@@ -1,0 +1,1 @@
+from passes.assign_bits import *

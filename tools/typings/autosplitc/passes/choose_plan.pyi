@@ -1,0 +1,1 @@
+from passes.choose_plan import *

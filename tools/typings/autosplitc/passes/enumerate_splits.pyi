@@ -1,0 +1,1 @@
+from passes.enumerate_splits import *
