@@ -17,8 +17,8 @@ from ..roles import Roles, roles
 from .problem import NONE, FixedConst, Limits, Link, Operand, OpItem, Problem
 from .tensors import Tensors, error_scale, read_array
 
-FILE_BITS_PER_OP = 8 * 700
-"""Estimate of what an edge op's nodes (itself, its quantisers, their names and scales) add to the model file."""
+FILE_BITS_PER_OP = 8 * 400
+"""Estimate of what an edge op's nodes (itself, its activation's quantisers, their names) add to the model file."""
 
 
 def build(module: Module, env: Env) -> Problem:

@@ -98,7 +98,7 @@ def constant_bits(problem: Problem, cut: Cut, bits: Assignment) -> int:
 def storage_bits(problem: Problem, cut: Cut, bits: Assignment) -> int:
     """Return the size of the edge's model file: constants in the containers they are written in, and the nodes."""
     weights = sum(
-        problem.weights[w].elements * problem.weights[w].container_bits[bits.weights[w] - 1] + problem.weights[w].scale_bits
+        problem.weights[w].elements * problem.weights[w].container_bits[bits.weights[w] - 1] + problem.weights[w].file_bits
         for w in cut.weights
     )
     return weights + sum(problem.constants[c].memory_bits for c in cut.constants) + sum(problem.ops[i].file_bits for i in cut.ops)

@@ -185,9 +185,9 @@ def _add_wire_error(frame: _Frame, wire: Wire, error: _Sum, pairs: list[Pair]) -
 def _add_constants(frame: _Frame, error: _Sum) -> tuple[Linear, Linear]:
     """Add the errors of weights; return what constants take in RAM and what the model file takes."""
     problem, cut = frame.problem, frame.cut
-    fixed = sum(problem.constants[c].memory_bits for c in cut.constants) + sum(problem.weights[w].scale_bits for w in cut.weights)
-    resident = _Sum(fixed)
-    storage = _Sum(fixed + sum(problem.ops[i].file_bits for i in cut.ops))
+    fixed = sum(problem.constants[c].memory_bits for c in cut.constants)
+    resident = _Sum(fixed + sum(problem.weights[w].scale_bits for w in cut.weights))
+    storage = _Sum(fixed + sum(problem.weights[w].file_bits for w in cut.weights) + sum(problem.ops[i].file_bits for i in cut.ops))
     for w in cut.weights:
         weight = problem.weights[w]
         var = frame.index["weight", w]

@@ -24,7 +24,7 @@ class Weight:
     """A constant held as codes on the edge.
 
     bits: widths to choose from, ascending; empty where it cannot be quantised. error: units at 1..8 bits. scale_bits: memory of its scales.
-    container_bits: bits that one element takes in the model file at 1..8 bits.
+    container_bits: bits that one element takes in the model file at 1..8 bits. file_bits: what else it adds to the file (scales, nodes).
     """
 
     name: str
@@ -33,6 +33,7 @@ class Weight:
     error: tuple[int, ...]
     scale_bits: int
     container_bits: tuple[int, ...]
+    file_bits: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ class OpItem:
 
     inputs, results: one operand for each row of `traffic_ns`. on_codes: it computes on codes. mac: the inputs whose rows index
     `compute_ns` (NONE: the float row). constants: the fixed constants it reads. refusal: why it cannot run on the edge ("" if it can).
-    traffic_ns: time to move each operand at each row. file_bits: what its node adds to the model file.
+    traffic_ns: time to move each operand at each row. file_bits: what its nodes add to the model file.
     """
 
     name: str

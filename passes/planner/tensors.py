@@ -27,6 +27,12 @@ CONTAINER_BITS = (2, 2, 4, 4, 8, 6, 8, 8)
 SCALE_BITS = 32
 """Bits of one scale; weights have one for each output channel."""
 
+FILE_BITS_PER_CHANNEL = 72
+"""Bits of the file for each output channel: the weights' scale and zero point, and the scale of the bias."""
+
+FILE_BITS_PER_WEIGHT = 8 * 1100
+"""Estimate of what the nodes that read one weight constant, with their names, add to the model file."""
+
 ERROR_CAP = 10**12
 """Units at which the error of one tensor saturates, so that sums stay far below 2^63."""
 
@@ -89,7 +95,8 @@ class Tensors:
         for name, axis in self.roles.weight_axis.items():
             dims = self.graph.type_of(name).dims
             bits = self._admitted(allowed, nsr[name], request.weight_bits)
-            found.append(Weight(name, math.prod(dims), bits, self._units(nsr[name]), SCALE_BITS * dims[axis], CONTAINER_BITS))
+            file_bits = FILE_BITS_PER_CHANNEL * dims[axis] + FILE_BITS_PER_WEIGHT
+            found.append(Weight(name, math.prod(dims), bits, self._units(nsr[name]), SCALE_BITS * dims[axis], CONTAINER_BITS, file_bits))
         return tuple(found)
 
     @cached_property

@@ -50,7 +50,8 @@ def random_problem(seed: int, ops: int = 4) -> Problem:
     """
     r = random.Random(seed)
     weights = tuple(
-        Weight(f"w{i}", r.randint(1, 300), r.choice(WIDTHS), errors(r), 32 * r.randint(1, 4), CONTAINERS) for i in range(r.randint(1, 3))
+        Weight(f"w{i}", r.randint(1, 300), r.choice(WIDTHS), errors(r), 32 * r.randint(1, 4), CONTAINERS, r.randint(0, 300))
+        for i in range(r.randint(1, 3))
     )
     constants = tuple(FixedConst(f"c{i}", 32 * r.randint(1, 20)) for i in range(2))
     values = [Value(f"x{i}", r.randint(1, r.choice((200, 2000))), 32, is_input=True) for i in range(r.choice((1, 1, 2)))]

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from .conftest import Toy
 
 X, C1, C2, SUM, FLAT, Y = range(6)
-NODE = 8 * 700
-"""Bits that a node adds to the model file."""
+NODE, WEIGHT, CHANNEL = 8 * 400, 8 * 1100, 72
+"""Bits that an op, a weight constant and an output channel add to the model file."""
 
 
 def test_cloud_only_sends_the_input_at_input_bits(toy: Toy) -> None:
@@ -38,7 +38,7 @@ def test_a_value_that_only_the_wire_reads_has_one_quantiser_at_wire_bits(toy: To
     assert figures.payload_bytes == 16
     static = 72 * 4 + 4 * 32 + 4 * 32
     assert figures.ram_bits == static + 32 * 8 + 64 * 2
-    assert figures.storage_bits == 72 * 4 + 4 * 32 + 4 * 32 + NODE
+    assert figures.storage_bits == 72 * 4 + 4 * 32 + 4 * CHANNEL + WEIGHT + NODE
     limit = 1e-3
     assert abs(figures.error * problem.error_unit - (4**-4 + 2 * 4**-2)) < limit * 2e-6
 

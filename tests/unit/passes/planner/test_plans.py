@@ -8,7 +8,9 @@ from autosplitc.passes import Plan
 from autosplitc.passes.planner import size_text, undominated_plans
 
 
-def plan(position: int, ms: float, ram: int = 10, *, sent: int = 10, error: float = 0.1, kind: str = "split", feasible: bool = True) -> Plan:
+def plan(
+    position: int, ms: float, ram: int = 10, *, sent: int = 10, error: float = 0.1, kind: str = "split", feasible: bool = True
+) -> Plan:
     return Plan(
         kind, position, "", ms * 1e-3, 0.0, 0.0, sent, ram, 10, error, "optimal", 0.0, feasible, () if feasible else ("RAM",), (), (), ()
     )
