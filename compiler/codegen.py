@@ -1,7 +1,7 @@
 """Code generation: a graph with explicit quantisation becomes an ONNX model of standard ops that stock ONNX Runtime runs.
 
 Weights keep their bits in the file: INT4 and INT2 initializers behind a Cast to INT8, which the engine folds as it loads; 6 bits as an
-INT4 and a UINT2 plane (code = 4 x high + low); 3 bits in INT4, 5 and 7 in INT8.
+INT4 and a UINT2 plane (code = 4 x high + low); 3 bits in INT4, 5 and 7 in INT8, and so is what is too small to be worth the nodes.
 """
 
 from __future__ import annotations
@@ -58,6 +58,9 @@ def write_side(graph: Graph, path: Path, *, max_opset: int = NEWEST_OPSET) -> No
     write_onnx(ready.graph, path, spell=ready.spellers.table(), spell_const=ready.spell_const)
 
 
+_SPELLING_BYTES = {DType.I2: 150, DType.I4: 150, DType.I6: 500}
+"""About what the nodes and names that spell a packed constant take in the file; smaller constants stay INT8."""
+
 _INT8 = 3
 """TensorProto.DataType.INT8 (ONNX specification, onnx.proto)."""
 
@@ -83,9 +86,13 @@ class _Ready:
         if const.name not in self.packed:
             return None
         if const.type.dtype is DType.I6:
-            return _planes(const, spelling)
-        stored = spelling.initializer(f"{const.name}.packed", ArrayRef(const.type, const.blob))
-        return [spelling.node("Cast", [stored], [const.name], {"to": _INT8})]
+            nodes = _planes(const, spelling)
+        else:
+            stored = spelling.initializer(f"{const.name}.packed", ArrayRef(const.type, const.blob))
+            nodes = [spelling.node("Cast", [stored], [const.name], {"to": _INT8})]
+        for node in nodes:
+            node.ClearField("name")  # names of nodes that nobody looks for take room in the file
+        return nodes
 
 
 def _planes(const: Const, spelling: Spelling) -> list[NodeProto]:
@@ -105,11 +112,22 @@ def _planes(const: Const, spelling: Spelling) -> list[NodeProto]:
 
 def _with_containers(graph: Graph, max_opset: int) -> tuple[Graph, frozenset[str]]:
     """Return the graph with constants of 3, 5 and 7 bits widened, and the names of those of codes below 8 bits that are left."""
-    containers = _CONTAINER if max_opset >= NEWEST_OPSET else _CONTAINER_WITHOUT_INT2
     ours = {op.inputs[0] for op in graph.ops if op.kind == "dequantize" and op.inputs[0] in graph.const}
-    consts = tuple(_widened(c, containers[c.type.dtype]) if c.name in ours and c.type.dtype in containers else c for c in graph.consts)
+    consts = tuple(_contained(c, max_opset) if c.name in ours else c for c in graph.consts)
     packed = frozenset(c.name for c in consts if c.name in ours and c.type.dtype.bits < 8)
     return replace(graph, consts=consts), packed
+
+
+def _contained(const: Const, max_opset: int) -> Const:
+    """Return a constant of codes in the smallest form that a file can hold it in."""
+    if const.type.dtype.bits >= DType.I8.bits:
+        return const
+    containers = _CONTAINER if max_opset >= NEWEST_OPSET else _CONTAINER_WITHOUT_INT2
+    dtype = containers.get(const.type.dtype, const.type.dtype)
+    saved_bits = (const.type.elements or 0) * (DType.I8.bits - dtype.bits)
+    if saved_bits < 8 * _SPELLING_BYTES.get(dtype, 0):
+        dtype = DType.I8
+    return const if dtype is const.type.dtype else _widened(const, dtype)
 
 
 def _with_zero_points(graph: Graph) -> Graph:

@@ -96,7 +96,7 @@ class Piece:
 
         name = result if result is not None else self.spelling.fresh(f"{self._stem}/{op_type}")
         made = self.value(name)
-        self.graph.nodes.append(gs.Node(op_type, name, attrs, list(inputs), [made]))
+        self.graph.nodes.append(gs.Node(op_type, "", attrs, list(inputs), [made]))
         return made
 
     def cast(self, source: gs.Tensor, dtype: DType, result: str | None = None) -> gs.Tensor:

@@ -40,16 +40,22 @@ class Bench:
     folder: Path
     env: Env
 
-    def module(self, body: str, consts: Mapping[str, Array], *, names: Mapping[str, str] | None = None) -> Module:
-        """Return the simplified and calibrated module of an ONNX text.
-
-        `body` is `g (inputs) => (outputs) { nodes }`; `consts` are initializers; `names` renames values, since the text takes no dots.
-        """
+    def model(self, body: str, consts: Mapping[str, Array]) -> ModelProto:
+        """Return the model of an ONNX text: `body` is `g (inputs) => (outputs) { nodes }`, `consts` are initializers."""
         from onnx import numpy_helper, parser
 
         model = parser.parse_model(f'<ir_version: 10, opset_import: ["" : 21]>\n{body}')
         model.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in consts.items())
+        return model
+
+    def module(self, body: str, consts: Mapping[str, Array], *, names: Mapping[str, str] | None = None) -> Module:
+        """Return the simplified and calibrated module of an ONNX text; `names` renames values, since the text takes no dots."""
+        model = self.model(body, consts)
         _rename(model, names or {})
+        return self.module_of(model)
+
+    def module_of(self, model: ModelProto) -> Module:
+        """Return the simplified and calibrated module of a model."""
         module = Module((import_model(model),), (Request("", "model.onnx", "0", "eyeriss", "tpu", "3mbps", seed=self.env.seed),))
         for name in (*expand("simplify"), "calibrate"):
             module = pass_class(name)().apply(module, self.env)
@@ -152,8 +158,14 @@ def bench(tmp_path: Path) -> Bench:
 
 
 @pytest.fixture
-def residual(bench: Bench) -> Module:
-    """Return a small residual network with a free batch: most ops that convolutional networks are made of, batch norms folded."""
+def residual(bench: Bench, residual_model: ModelProto) -> Module:
+    """Return the small residual network, simplified and calibrated."""
+    return bench.module_of(residual_model)
+
+
+@pytest.fixture
+def residual_model(bench: Bench) -> ModelProto:
+    """Return a small residual network with a free batch, of most ops that convolutional networks are made of."""
     random = np.random.default_rng(0)
 
     def conv(name: str, outputs: int, inputs: int, size: int = 3) -> dict[str, Array]:
@@ -207,4 +219,4 @@ def residual(bench: Bench) -> Module:
             y = Gemm<transB = 1>(f1, fw, fb)
         }
     """
-    return bench.module(body, consts)
+    return bench.model(body, consts)

@@ -65,7 +65,7 @@ def opset(model: ModelProto) -> int:
 @pytest.mark.parametrize("max_opset", [21, 25])
 @pytest.mark.parametrize("bits", range(2, 9))
 def test_weights_come_back_exactly(bits: int, max_opset: int, level: Level) -> None:
-    for shape, axis in (((5, 3, 3, 3), 0), ((3, 5, 1, 1), 1), ((7, 5), 1)):
+    for shape, axis in (((25, 11, 3, 3), 0), ((47, 51, 1, 1), 1), ((7, 5), 1)):
         graph, expected = weights(bits, shape, axis)
         model = emit_onnx(graph, max_opset=max_opset)
         assert opset(model) <= max_opset
@@ -94,10 +94,18 @@ def test_files_hold_packed_codes(bits: int, max_opset: int, stored_bits: int, ex
     assert all(t.HasField("raw_data") for t in model.graph.initializer)
 
 
+@pytest.mark.parametrize("bits", [2, 4, 6])
+def test_weights_too_small_to_be_worth_packing_stay_int8(bits: int) -> None:
+    """The file is the smaller for it, and its opset no higher than need be."""
+    model = emit_onnx(weights(bits, (4, 4, 1, 1), 0)[0])
+    assert opset(model) == 21
+    assert [node.op_type for node in model.graph.node] == ["DequantizeLinear", "Add"]
+
+
 @pytest.mark.parametrize("bits", [2, 3, 4, 6])
 def test_only_cast_reads_types_below_8_bits(bits: int) -> None:
     """Conv and MaxPool next to INT2, UINT4 or UINT2 make ONNX Runtime build ops that it has no kernel for."""
-    model = emit_onnx(weights(bits, (4, 4), 0)[0])
+    model = emit_onnx(weights(bits, (50, 50), 0)[0])
     narrow = {t.name for t in model.graph.initializer if t.data_type in (21, 22, 25, 26)}
     readers = {node.op_type for node in model.graph.node if narrow.intersection(node.input)}
     assert narrow
@@ -118,7 +126,7 @@ def test_a_model_s_own_int4_weights_stay_as_they_are() -> None:
 
 
 def test_the_same_graph_gives_the_same_bytes() -> None:
-    graph, _ = weights(6, (8, 8), 0)
+    graph, _ = weights(6, (50, 50), 0)
     assert emit_onnx(graph).SerializeToString(deterministic=True) == emit_onnx(graph).SerializeToString(deterministic=True)
 
 
@@ -142,12 +150,13 @@ def test_ops_mean_the_same_at_the_opset_of_int2() -> None:
 
 def test_swish_computes_the_same_at_every_opset() -> None:
     """A 6-bit weight moves the graph to opset 25, where silu would become another op than in the graph of opset 21."""
-    narrow, wide = (emit_onnx(weights(bits, (3, 3), 0)[0]) for bits in (4, 6))
+    shape = (50, 50)
+    narrow, wide = (emit_onnx(weights(bits, shape, 0)[0]) for bits in (4, 6))
     assert (opset(narrow), opset(wide)) == (21, 25)
-    x = np.random.default_rng(0).normal(0, 3, (3, 3)).astype(np.float32)
+    x = np.random.default_rng(0).normal(0, 3, shape).astype(np.float32)
     found: list[Array] = []
     for bits in (4, 6):
-        graph, _ = weights(bits, (3, 3), 0)
+        graph, _ = weights(bits, shape, 0)
         silu = Op(("z",), "silu", ("x",), types=graph.ops[-1].types)
         model = emit_onnx(Graph("g", graph.opset, graph.inputs, graph.consts, (*graph.ops, silu), ("y", "z")))
         assert "Swish" not in [node.op_type for node in model.graph.node]
