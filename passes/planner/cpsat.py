@@ -6,6 +6,7 @@ One worker, a fixed seed and a limit in deterministic time: the same input gives
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from .instance import FORBIDDEN, Instance, Linear, Overlapped, Pair, Pick
 from .problem import NONE
 
 if TYPE_CHECKING:
-    from ortools.sat.python.cp_model import CpModel, IntVar, LinearExpr
+    from ortools.sat.python.cp_model import CpModel, CpSolver, CpSolverStatus, IntVar, LinearExpr
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,8 @@ class _Model:
         solver.parameters.random_seed = effort.seed
         solver.parameters.linearization_level = 2
         solver.parameters.max_deterministic_time = effort.limit_s
-        status = solver.solve(self.model)
+        solver.parameters.catch_sigint_signal = False
+        status = _interruptible(solver, self.model)
         spent = solver.response_proto.deterministic_time
         if status in (cp_model.FEASIBLE, cp_model.UNKNOWN) and spent < 0.9 * effort.limit_s:
             raise KeyboardInterrupt  # CP-SAT takes Ctrl-C for itself: it ends the search early and says nothing
@@ -158,6 +160,16 @@ class _Model:
             pick = tuple(next(k for k, x in values.items() if solver.boolean_value(x)) for values in self.has)
             return Solved(pick, status == cp_model.OPTIMAL, round(solver.best_objective_bound), spent)
         return Solved(None, status == cp_model.INFEASIBLE, total.const, spent)
+
+
+def _interruptible(solver: CpSolver, model: CpModel) -> CpSolverStatus:
+    """Solve in a thread of its own, so that Ctrl-C reaches Python at once and ends the search; on its own the solver would swallow it."""
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            return pool.submit(solver.solve, model).result()
+        except KeyboardInterrupt:
+            solver.stop_search()
+            raise
 
 
 def _weighted(total: _Sum) -> LinearExpr:

@@ -132,3 +132,17 @@ def test_easy_instances_do_not_load_the_solver() -> None:
         "assert solve(i, Effort()).pick == (0,); assert 'ortools' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_ctrl_c_ends_a_running_search() -> None:
+    code = (
+        "import os, signal, threading; from autosplitc.passes.planner.cpsat import _interruptible\n"
+        "class Endless:\n"
+        "    stopped = threading.Event()\n"
+        "    def solve(self, model): assert self.stopped.wait(30)\n"
+        "    def stop_search(self): self.stopped.set()\n"
+        "threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "try: _interruptible(Endless(), None)\n"
+        "except KeyboardInterrupt: raise SystemExit(7)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=20).returncode == 7

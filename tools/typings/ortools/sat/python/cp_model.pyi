@@ -27,6 +27,7 @@ class SatParameters:
     random_seed: int
     linearization_level: int
     max_deterministic_time: float
+    catch_sigint_signal: bool
 
 class CpSolverResponse:
     deterministic_time: float
@@ -43,4 +44,5 @@ class CpSolver:
     best_objective_bound: float
     response_proto: CpSolverResponse
     def solve(self, model: CpModel) -> CpSolverStatus: ...
+    def stop_search(self) -> None: ...
     def boolean_value(self, literal: IntVar) -> bool: ...
