@@ -22,6 +22,7 @@ _COMMANDS = {
     "verify": "autosplitc.cli_verify:verify_command",
     "targets": "autosplitc.cli_look:targets_command",
     "zoo": "autosplitc.zoo.cli:zoo",
+    "bench": "autosplitc.bench.cli:bench",
 }
 """Where the commands live; each is imported when it is called."""
 
