@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from .onnx_shapes import Inferred, fix_inputs, graph_types, infer
 from .onnx_types import array_ref, attr_value, encode_strings, sparse_value
 from .op_table import KIND_BY_OP_TYPE, ROW_BY_KIND, attr_holds
 from .types import ArrayRef, Attrs, AttrValue, DType, TensorType
+from .verify import verify
 
 if TYPE_CHECKING:
     from onnx import AttributeProto, GraphProto, ModelProto, NodeProto
@@ -55,7 +56,8 @@ def _import(loaded: LoadedModel, input_shapes: Mapping[str, tuple[int, ...]]) ->
     metadata = tuple(sorted((entry.key, entry.value) for entry in proto.metadata_props))
     builder = _Builder(inferred, loaded.blobs, loaded.source, opset)
     graph = builder.graph(GRAPH_NAME, inferred.at_one.graph, inferred.at_two.graph, {}, metadata)
-    problems = non_finite_weights(graph, loaded.source)
+    problems = tuple(replace(d, location=f"{loaded.source}: {d.location}") for d in verify(graph, "2"))
+    problems = problems or non_finite_weights(graph, loaded.source)
     if problems:
         raise CompileError(problems)
     return graph

@@ -10,6 +10,7 @@ from .diagnostics import CompileError, Diagnostic
 from .onnx_load import tensors_of_model
 
 if TYPE_CHECKING:
+    from google.protobuf.message import Message
     from onnx import GraphProto, ModelProto, NodeProto
 
 OLDEST_OPSET = 7
@@ -24,6 +25,7 @@ def prepare(proto: ModelProto, source: str) -> ModelProto:
     Initializers that are graph inputs too are constants: the inputs are dropped. Raises CompileError: AS203 invalid graph,
     AS204 opset not supported, AS208 cycle.
     """
+    _check_text(proto, source)
     check_opset(proto, source)
     _name_default_domain(proto)
     _check_names(proto.graph, source)
@@ -34,6 +36,24 @@ def prepare(proto: ModelProto, source: str) -> ModelProto:
     if proto.functions:
         proto = _inline(proto, source)
     return upgrade(proto, source)
+
+
+def _check_text(proto: ModelProto, source: str) -> None:
+    """Raise CompileError (AS203) where a text is no UTF-8: protobuf hands such a text over as bytes."""
+    bad = next(_not_text(proto), None)
+    if bad is not None:
+        raise CompileError(Diagnostic("AS203", f"a name is not UTF-8 text: {bad!r}", source))
+
+
+def _not_text(message: Message) -> Iterator[object]:
+    """Texts of a message and its parts that could not be decoded."""
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_STRING:
+            if not isinstance(value, str):
+                yield from (text for text in ([value] if isinstance(value, bytes) else value) if not isinstance(text, str))
+        elif field.type == field.TYPE_MESSAGE:
+            for part in [value] if hasattr(value, "ListFields") else value:
+                yield from _not_text(part)
 
 
 def opset_of(proto: ModelProto) -> int | None:
@@ -217,7 +237,7 @@ def check(proto: ModelProto, source: str) -> None:
     _fill_types(copy.graph)
     try:
         onnx.checker.check_model(copy)
-    except onnx.checker.ValidationError as error:
+    except (onnx.checker.ValidationError, UnicodeDecodeError) as error:
         raise CompileError(Diagnostic("AS203", f"the model is not valid: {_shortened(str(error))}", source)) from None
 
 

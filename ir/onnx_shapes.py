@@ -117,7 +117,6 @@ def _has_batch(value: ValueInfoProto, other: frozenset[str]) -> bool:
 
 def _infer_at(proto: ModelProto, batched: frozenset[str], size: int, source: str, *, trust: bool) -> ModelProto:
     """Infer with the leading size of the inputs in `batched` set."""
-    import onnx
     from onnx import ModelProto
 
     copy = ModelProto()
@@ -128,17 +127,37 @@ def _infer_at(proto: ModelProto, batched: frozenset[str], size: int, source: str
             first, *rest = tensor_type(value.type).shape or (None,)
             symbols.add(first)
             _write_shape(value, (size, *rest))
-    if not trust:
-        _forget_types(copy.graph)
+    _forget_types(copy.graph)
     for value in (*copy.graph.value_info, *copy.graph.output):
         type_ = tensor_type(value.type)
         if type_.shape and not type_.wraps:
             _write_shape(value, tuple(size if isinstance(d, str) and d in symbols else d for d in type_.shape))
+    found = _run_inference(copy, source)
+    if trust and _restate(copy.graph, proto.graph, found.graph):
+        return _run_inference(copy, source)
+    return found
+
+
+def _run_inference(proto: ModelProto, source: str) -> ModelProto:
+    import onnx
+
     try:
-        return onnx.shape_inference.infer_shapes(copy, data_prop=True)
-    except (onnx.shape_inference.InferenceError, RuntimeError) as error:
-        first = str(error).strip().splitlines()[0][:300]
+        return onnx.shape_inference.infer_shapes(proto, data_prop=True)
+    except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as error:
+        first = (str(error).strip().splitlines() or ["types cannot be inferred"])[0][:300]
         raise CompileError(Diagnostic("AS203", f"the model is not valid: {first}", source)) from None
+
+
+def _restate(graph: GraphProto, stated: GraphProto, found: GraphProto) -> bool:
+    """Write into `graph` what `stated` says about shapes that inference (`found`) does not know, and return whether there is any."""
+    static = {value.name for value in (*found.value_info, *found.output) if tensor_type(value.type).is_static}
+    beyond = {v.name: v for v in (*stated.value_info, *stated.output) if v.name not in static and tensor_type(v.type).is_static}
+    for value in graph.output:
+        if value.name in beyond:
+            value.type.CopyFrom(beyond[value.name].type)
+    outputs = {value.name for value in graph.output}
+    graph.value_info.extend(value for name, value in beyond.items() if name not in outputs)
+    return bool(beyond)
 
 
 def _forget_types(graph: GraphProto) -> None:

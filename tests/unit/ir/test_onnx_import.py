@@ -239,3 +239,22 @@ def test_every_dtype_of_onnx_goes_in() -> None:
     assert verify(graph) == ()
     assert [c.type.dtype.bits for c in graph.consts] == list(sizes.values())
     assert all(isinstance(c.type, TensorType) and c.blob.read()[0] == 1 for c in graph.consts)
+
+
+def test_shapes_that_contradict_each_other() -> None:
+    code, text = fails(parsed("g (float[2, 3] x) => (float[7] y) <int64[1] s = {7}> { y = Reshape (x, s) }"))
+    assert code in ("AS203", "AS256")
+    assert "model.onnx" in text
+
+
+def test_what_a_model_states_counts_where_inference_knows_nothing() -> None:
+    text = "g (float[2] x, int64 n) => (float[2] y) <float[2] h> { h = Compress (x, c) y = Relu (h) }"
+    proto = parsed(text.replace("<float[2] h>", "<bool[2] c = {1, 1}, float[2] h>"))
+    assert shape_of(import_model(proto), "y") == "2"
+    assert shape_of(import_model(proto, input_shapes={"x": (2,)}), "y") == "?"
+
+
+def test_names_that_are_no_text() -> None:
+    data = parsed("g (float[2] x) => (float[2] yyyy) { yyyy = Relu (x) }").SerializeToString()
+    code, text = fails(ModelProto.FromString(data.replace(b"yyyy", b"y\xff\xfey")))
+    assert (code, "not UTF-8" in text) == ("AS203", True)
