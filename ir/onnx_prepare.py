@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -235,10 +236,14 @@ def check(proto: ModelProto, source: str) -> None:
                 tensor.ClearField(field)
             tensor.dims.append(0)
     _fill_types(copy.graph)
+    for index, node in enumerate(copy.graph.node):
+        node.name = node_name(node, index)
     try:
         onnx.checker.check_model(copy)
     except (onnx.checker.ValidationError, UnicodeDecodeError) as error:
-        raise CompileError(Diagnostic("AS203", f"the model is not valid: {_shortened(str(error))}", source)) from None
+        named = re.search(r"Context: .*?Name: (.+) OpType:", str(error))
+        where = f'{source}: node "{named[1]}"' if named else source
+        raise CompileError(Diagnostic("AS203", f"the model is not valid: {_shortened(str(error))}", where)) from None
 
 
 def _shortened(message: str) -> str:

@@ -180,8 +180,8 @@ def test_cycle_names_its_nodes() -> None:
         ("g (float[2] x) => (float[2] y) { y = Relu (x) y = Exp (x) }", '"y" is made more than once'),
         ("g (float[2] x, float[2] x) => (float[2] y) { y = Relu (x) }", 'two graph inputs have the name "x"'),
         ("g (float[2] x) => (float[2] y, float[2] y) { y = Relu (x) }", 'two graph outputs have the name "y"'),
-        ("g (float[2] x) => (float[2] y) { y = NoSuchOp (x) }", "NoSuchOp"),
-        ("g (float[2] x) => (float[2] y) { y = Conv (x) }", "the model is not valid"),
+        ("g (float[2] x) => (float[2] y) { y = NoSuchOp (x) }", 'node "NoSuchOp#0"'),
+        ("g (float[2] x) => (float[2] y) { [c1] y = Conv (x) }", 'model.onnx: node "c1"'),
         ("g (float[2] x) => (float[2] y) { y = Relu <slope = 1> (x) }", "slope"),
     ],
 )
