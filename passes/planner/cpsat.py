@@ -88,16 +88,26 @@ class _Model:
             self.at_most(self.error, instance.limits.error)
         if instance.limits.storage_bits is not None:
             self.at_most(self._linear(instance.storage), instance.limits.storage_bits)
-        for step in instance.steps:
-            if instance.resident.high() + step.high() > instance.limits.ram_bits:
-                self.at_most(self._linear(instance.resident, step), instance.limits.ram_bits)
+        self._limit_ram(instance.limits.ram_bits)
 
-    def _linear(self, *sums: Linear) -> _Sum:
-        found = _Sum(sum(s.const for s in sums), [], [])
-        for linear in sums:
-            for v, table in linear.terms:
-                found.add((self.has[v][k], table[k]) for k in self.domains[v])
+    def _linear(self, linear: Linear) -> _Sum:
+        found = _Sum(linear.const, [], [])
+        for v, table in linear.terms:
+            found.add((self.has[v][k], table[k]) for k in self.domains[v])
         return found
+
+    def _limit_ram(self, limit: int) -> None:
+        """Hold constants and the largest step at or below a limit, without steps that are never the largest or can never break it."""
+        resident = self.instance.resident
+        largest_low = max(step.low() for step in self.instance.steps)
+        steps = [s for s in self.instance.steps if s.high() >= largest_low and resident.high() + s.high() > limit]
+        if steps:
+            peak = self.model.new_int_var(0, max(0, limit - resident.low()), "")
+            for step in steps:
+                self.model.add(_weighted(self._linear(step)) <= peak)
+            total = self._linear(resident)
+            total.add([(peak, 1)])
+            self.at_most(total, limit)
 
     def _products(self, first: int, second: int, cells: Iterable[tuple[int, int]]) -> dict[tuple[int, int], IntVar]:
         """Return a variable for each cell that says whether both values hold; their sums over rows and columns are the values."""

@@ -74,7 +74,12 @@ def sent_bytes(problem: Problem, cut: Cut, bits: Assignment) -> list[int]:
 
 
 def ram_bits(problem: Problem, cut: Cut, bits: Assignment) -> int:
-    """Return resident constants plus the largest working set over time; the packed payload counts after the last op."""
+    """Return resident constants plus the largest working set over time; the packed payload counts after the last op.
+
+    Cloud-Only takes none of the model's memory, so it is always possible (Auto-Split, n = 0): the raw input stays in the device's own buffer.
+    """
+    if not cut.ops:
+        return 0
     steps = [sum(value_bits(problem, cut, bits, v) for v in live) for live in live_values(problem, cut)]
     steps[-1] += 8 * sum(sent_bytes(problem, cut, bits)[: len(cut.crossing)])
     return constant_bits(problem, cut, bits) + max(steps)

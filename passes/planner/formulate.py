@@ -198,6 +198,9 @@ def _add_constants(frame: _Frame, error: _Sum) -> tuple[Linear, Linear]:
 
 
 def _steps(frame: _Frame, payload: Linear) -> tuple[Linear, ...]:
+    """Return the working set at each step that can be the largest; nothing for Cloud-Only, as `evaluate.ram_bits` has it."""
+    if not frame.cut.ops:
+        return (_Sum().linear(),)
     problem = frame.problem
     live = live_values(problem, frame.cut)
     found: list[Linear] = []
