@@ -12,7 +12,7 @@ from .onnx_load import tensors_of_model
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
-    from onnx import GraphProto, ModelProto, NodeProto
+    from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto
 
 OLDEST_OPSET = 7
 NEWEST_OPSET = 25
@@ -282,8 +282,35 @@ def upgrade(proto: ModelProto, source: str) -> ModelProto:
         return proto
     if opset >= TARGET_OPSET:
         return proto
+    sparse = _take_sparse(proto.graph)
     try:
-        return version_converter.convert_version(proto, TARGET_OPSET)
+        converted = version_converter.convert_version(proto, TARGET_OPSET)
     except (version_converter.ConvertError, RuntimeError) as error:
         message = f"the model cannot be upgraded from opset {opset} to {TARGET_OPSET}: {_shortened(str(error))}"
         raise CompileError(Diagnostic("AS204", message, source)) from None
+    if sparse:
+        kept = [value for value in converted.graph.input if value.name not in sparse]
+        del converted.graph.input[:]
+        converted.graph.input.extend(kept)
+        converted.graph.sparse_initializer.extend(sparse.values())
+    return converted
+
+
+def _take_sparse(graph: GraphProto) -> dict[str, SparseTensorProto]:
+    """Put graph inputs in place of sparse constants, which the version converter does not take, and return those by name."""
+    from onnx import helper
+
+    taken = {sparse.values.name: sparse for sparse in graph.sparse_initializer}
+    dense: list[NodeProto] = []
+    for node in graph.node:
+        if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "sparse_value":
+            sparse = node.attribute[0].sparse_tensor
+            sparse.values.name = node.output[0]
+            taken[node.output[0]] = sparse
+        else:
+            dense.append(node)
+    if taken:
+        del graph.sparse_initializer[:], graph.node[:]
+        graph.node.extend(dense)
+        graph.input.extend(helper.make_tensor_value_info(name, s.values.data_type, list(s.dims)) for name, s in taken.items())
+    return taken

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 from onnx import ModelProto, TensorProto, helper, parser
 
@@ -219,3 +220,20 @@ def test_every_kind_of_attribute() -> None:
     assert sorted(a.SerializeToString(deterministic=True) for a in exported.attribute) == sorted(
         a.SerializeToString(deterministic=True) for a in node.attribute
     )
+
+
+@pytest.mark.parametrize("opset", [13, 21])
+@pytest.mark.parametrize("as_node", [False, True])
+def test_sparse_constants(opset: int, as_node: bool) -> None:
+    """The version converter refuses them, and ONNX Runtime wants their names."""
+    values, places = helper.make_tensor("w", TensorProto.FLOAT, [2], [3.0, 4.0]), helper.make_tensor("wi", TensorProto.INT64, [2], [1, 2])
+    sparse = helper.make_sparse_tensor(values, places, [2, 2])
+    nodes = [helper.make_node("Constant", [], ["w"], sparse_value=sparse)] if as_node else []
+    nodes.append(helper.make_node("MatMul", ["x", "w"], ["y"]))
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [2, 2]) for name in ("x", "y"))
+    graph = helper.make_graph(nodes, "g", [x], [y], sparse_initializer=[] if as_node else [sparse])
+    found = import_model(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8))
+    assert [op.kind for op in found.ops] == ["onnx.Constant", "matmul"]
+    assert str(found.type_of("w")) == "f32[2, 2]"
+    session = ort.InferenceSession(export_onnx(found).SerializeToString(), providers=["CPUExecutionProvider"])
+    assert session.run(None, {"x": np.array([[1, 2], [3, 4]], np.float32)})[0].tolist() == [[8.0, 3.0], [16.0, 9.0]]
