@@ -52,9 +52,9 @@ class AssignBits(Pass):
             raise CompileError(_cannot_be_taken(problem, request.cut, splits[wanted[0]]))
         names = [op.name for op in module.main.ops]
         plans = undominated_plans(plan_of(problem, s, names) for s in solutions)
-        unproven = [s.bound_ns for s in ends if not s.proven and not excess(problem.limits, s.figures)]
-        open_ns = min([*unproven, *([] if found.open_ns is None else [found.open_ns])], default=None)
-        plans = _weigh_open_cuts(plans, open_ns, env)
+        open_ns = [s.bound_ns for s in ends if not s.proven and not excess(problem.limits, s.figures)]
+        open_ns += [] if found.open_ns is None else [found.open_ns]
+        plans = _weigh_open_cuts(plans, min(open_ns) if open_ns else None, env)
         _warn_of_noise(request, module.fact(Sensitivity), plans, env)
         return module.with_fact(Solutions(module.main.name, plans))
 

@@ -37,7 +37,7 @@ class EnumerateSplits(Pass):
         fewest = _Fewest(graph, env.edge.weight_bits[0], env.edge.act_bits[0], request.input_bits)
         crossing = crossing_sets(graph)
         transfers = [sum((fewest.bits(name) + 7) // 8 for name in names) for names in crossing]
-        memory = _memory_bytes(graph, module.fact(Liveness), fewest)
+        memory = _memory_bytes(graph, module.fact(Liveness), fewest, frozenset(roles(graph, request.keep_float).weight_axis))
         refusals = _refusals(graph, module.fact(Costs), crossing)
         splits = tuple(
             Split(
@@ -85,7 +85,7 @@ def crossing_sets(graph: Graph) -> list[tuple[str, ...]]:
     return [tuple(names) for names in found]
 
 
-def _memory_bytes(graph: Graph, liveness: Liveness, fewest: _Fewest) -> list[int]:
+def _memory_bytes(graph: Graph, liveness: Liveness, fewest: _Fewest, weights: frozenset[str]) -> list[int]:
     """Return the left side of (6) for every position.
 
     What is live while an op runs is the same for every later cut: a value that the edge does not read again crosses, and stays.
@@ -98,13 +98,13 @@ def _memory_bytes(graph: Graph, liveness: Liveness, fewest: _Fewest) -> list[int
     steps = (sum(sizes[v] for v in live) for live in live_sets(joined, len(graph.ops))[:-1])
     inputs = sum(sizes[index[v.name]] for v in graph.inputs if v.name in index)
     largest = accumulate(steps, max, initial=inputs)
-    weights = accumulate(_weight_bits(graph, fewest.weight_bits), initial=0)
-    return [(w + a + 7) // 8 for w, a in zip(weights, largest, strict=True)]
+    held = accumulate(_weight_bits(graph, weights, fewest.weight_bits), initial=0)
+    return [(w + a + 7) // 8 for w, a in zip(held, largest, strict=True)]
 
 
-def _weight_bits(graph: Graph, bits: int) -> list[int]:
+def _weight_bits(graph: Graph, weights: frozenset[str], bits: int) -> list[int]:
     """Return for every op the memory of the weights that it is the first to read."""
-    left = {name: (graph.type_of(name).elements or 0) * bits for name in roles(graph).weight_axis}
+    left = {name: (graph.type_of(name).elements or 0) * bits for name in weights}
     return [sum(left.pop(name, 0) for name in op.inputs) for op in graph.ops]
 
 

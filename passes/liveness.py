@@ -8,7 +8,7 @@ from typing import ClassVar
 from autosplitc.ir import Graph, Module, TensorType, at_batch_one, op_row
 
 from .base import Env, Pass
-from .facts import Liveness, LiveRange, Step
+from .facts import Liveness, LiveRange, Request, Step
 from .planner import Sequential, buffers, lifetimes, live_sets
 from .roles import Roles, roles
 
@@ -31,11 +31,15 @@ class ComputeLiveness(Pass):
     def apply(self, module: Module, env: Env) -> Module:
         """Return the module with the fact."""
         del env
-        return module.with_fact(liveness_of(module.main))
+        request = module.get(Request)
+        return module.with_fact(liveness_of(module.main, request.keep_float if request else ""))
 
 
-def liveness_of(graph: Graph) -> Liveness:
-    """Return the life of every value that ops read or make, constants aside, on the uncut graph at batch size 1."""
+def liveness_of(graph: Graph, keep_float: str = "") -> Liveness:
+    """Return the life of every value that ops read or make, constants aside, on the uncut graph at batch size 1.
+
+    Ops that match `keep_float` work on no codes.
+    """
     names = _values(graph)
     index = {name: i for i, name in enumerate(names)}
     run = Sequential(
@@ -46,7 +50,7 @@ def liveness_of(graph: Graph) -> Liveness:
     )
     owner = _owners(graph)
     lives = lifetimes(run)
-    sizes = working_set_bits(graph, roles(graph), names)
+    sizes = working_set_bits(graph, roles(graph, keep_float), names)
     shared = {index[name]: index[kept_by] for name, kept_by in owner.items()}
     totals = [sum(sizes[v] for v in live) for live in live_sets(buffers(lives, shared), len(graph.ops))[:-1]]
     steps = tuple(Step(op.name, (bits + 7) // 8) for op, bits in zip(graph.ops, totals, strict=True))

@@ -76,7 +76,7 @@ def sent_bytes(problem: Problem, cut: Cut, bits: Assignment) -> list[int]:
 def ram_bits(problem: Problem, cut: Cut, bits: Assignment) -> int:
     """Return resident constants plus the largest working set over time; the packed payload counts after the last op.
 
-    Cloud-Only takes none of the model's memory, so it is always possible (Auto-Split, n = 0): the raw input stays in the device's own buffer.
+    Cloud-Only takes none of the model's memory, so it is always possible (Auto-Split, n = 0): the raw input stays in the device's buffer.
     """
     if not cut.ops:
         return 0

@@ -24,7 +24,7 @@ def test_cloud_only_sends_the_input_at_input_bits(toy: Toy) -> None:
     assert figures.link_ns == 20_000_000 + 24_000_000
     assert (figures.edge_ns, figures.storage_bits, figures.error) == (0, 0, 0)
     assert figures.cloud_ns == sum(op.cloud_ns for op in problem.ops)
-    assert figures.ram_bits == 32 * 6 + 24 * 8
+    assert figures.ram_bits == 0
 
 
 def test_a_value_that_only_the_wire_reads_has_one_quantiser_at_wire_bits(toy: Toy) -> None:
