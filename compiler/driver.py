@@ -13,13 +13,24 @@ from autosplitc.passes import FACT_TYPES, Choice, Data, Env, Pass, Request, Solu
 from .bundle import workspace, write_bundle, write_measurements
 from .check import check_bundle
 from .claims import broken_claims
-from .folder import write_error, writing_to
+from .folder import check_apart, write_error, writing_to
 from .hooks import Hooks, Watch
 from .manifest import Json
 from .measure import measure_bundle
 from .options import Options
 from .pipeline import build_pipeline, check_needs, parse_pipeline, parse_set
-from .request import Model, changed_fields, check_calibration, find_devices, make_env, make_request, override, read_samples, read_source
+from .request import (
+    Model,
+    changed_fields,
+    check_calibration,
+    find_devices,
+    make_env,
+    make_request,
+    model_file,
+    override,
+    read_samples,
+    read_source,
+)
 from .result import Result
 
 LAST_PASS = "partition"
@@ -43,6 +54,7 @@ def compile_model(model: Model, options: Options, watch: Watch) -> Result:
     passes = passes_of(options)
     check_needs(passes)
     devices = find_devices(options.edge, options.cloud, options.net)
+    check_apart(options.output, (model_file(model), options.calib, options.evaluation))
     with workspace(options.output, force=options.force, needed=lowers(passes)) as folder:
         hooks = Hooks.of(options, folder, watch)
         with hooks.timed("import"):
@@ -75,6 +87,7 @@ def continue_dump(dump: Path, options: Options, given: Collection[str], watch: W
     check_needs(passes, (type(f) for f in module.facts))
     check_calibration(request, calib, passes)
     devices = find_devices(request.edge, request.cloud, request.net)
+    check_apart(options.output, (dump, options.calib, options.evaluation))
     with workspace(options.output, force=options.force, needed=lowers(passes)) as folder:
         hooks = Hooks.of(options, folder, watch)
         job = Job(module, make_env(devices, request, calib, hooks), evaluation)

@@ -6,7 +6,7 @@ import errno
 import json
 import secrets
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -67,6 +67,14 @@ def staged_folder(target: Path, *, force: bool = False) -> Generator[Path]:
             _remove(stage, made)
         raise
     shutil.rmtree(stage, ignore_errors=True)
+
+
+def check_apart(output: Path | None, read: Iterable[Path | None]) -> None:
+    """Check that no file that is read lies in the output folder, which is replaced whole. Raises CompileError (AS605)."""
+    for path in read:
+        if output is not None and path is not None and output.resolve() in path.resolve().parents:
+            message = "the output folder holds a file that is read, and would be replaced"
+            raise CompileError(Diagnostic("AS605", message, str(path), hint="-o ANOTHER_FOLDER"))
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -72,6 +72,11 @@ class Devices:
     network: Network
 
 
+def model_file(model: Model) -> Path | None:
+    """Return the file that a model is read from; None for one in memory or in the zoo."""
+    return Path(model) if isinstance(model, (str, Path)) and not str(model).startswith("zoo:") else None
+
+
 def read_source(model: Model, input_shapes: Mapping[str, tuple[int, ...]]) -> Source:
     """Import a model. For `zoo:NAME` the zoo's own input shapes stand in where the file leaves sizes open.
 

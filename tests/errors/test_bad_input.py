@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -206,13 +207,20 @@ def test_bad_calibration_data(case: str, tool: Tool, golden: Any) -> None:
 
 
 def test_memory_for_no_edge_part_is_cloud_only_with_a_warning(tool: Tool, golden: Any) -> None:
-    golden(tool(*COMPILE, "--edge-memory", "420B", "-q"), "memory-small", ".txt")
+    golden(tool(*COMPILE, "--edge-memory", "10B", "-q"), "memory-small", ".txt")
     assert '"kind": "cloud-only"' in (tool.folder / "out" / "manifest.json").read_text()
 
 
 def test_an_impossible_limit_writes_the_best_effort(tool: Tool, golden: Any) -> None:
     golden(tool(*COMPILE, "--max-latency", "1us", "-q"), "latency-impossible", ".txt")
     assert (tool.folder / "out" / "manifest.json").is_file()
+
+
+def test_an_output_that_holds_the_model(tool: Tool, golden: Any) -> None:
+    (tool.folder / "box").mkdir()
+    shutil.copy(tool.folder / "m.onnx", tool.folder / "box" / "edge.onnx")
+    golden(tool("box/edge.onnx", *COMPILE[1:-1], "box"), "output-holds-input", ".txt")
+    assert (tool.folder / "box" / "edge.onnx").is_file()
 
 
 def test_an_output_below_a_file(tool: Tool, golden: Any) -> None:
