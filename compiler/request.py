@@ -14,6 +14,7 @@ from autosplitc.passes import (
     Costs,
     Data,
     Env,
+    Liveness,
     Pass,
     Ranges,
     Request,
@@ -46,7 +47,7 @@ _STALE: dict[str, tuple[type[Fact], ...]] = {
     "input_bits": (Splits, *_PLANNED),
     "weight_bits": (Splits, *_PLANNED),
     "act_bits": (Splits, *_PLANNED),
-    "keep_float": (Sensitivity, Splits, *_PLANNED),
+    "keep_float": (Sensitivity, Liveness, Splits, *_PLANNED),
     "pick": (Choice, WireLayout),
 }
 """Facts that no longer hold when a field of the request changes; any other field unsettles the plans."""
