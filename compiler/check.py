@@ -21,7 +21,7 @@ from autosplitc.ir import CompileError, Diagnostic, Module
 from autosplitc.passes import Env, Feed, Request, WireLayout
 
 from .codegen import write_side
-from .engine import Arrays, Engine, Level, in_one_batch, outputs_of_halves, sample_feeds
+from .engine import Arrays, Engine, Level, for_some_fill, in_one_batch, outputs_of_halves, sample_feeds
 
 SAMPLES = 3
 """Runs that the halves are checked on, each alone and all as one batch."""
@@ -85,7 +85,21 @@ def check_bundle(module: Module, folder: Path, env: Env) -> dict[str, Any]:
     Samples are the first of the calibration data, or seeded noise. Raises CompileError: AS701 halves and whole differ, AS702 a graph does
     not load, AS703 a graph does not run, AS704 the payload has another size than the manifest says. Warns: AS705 outputs are random.
     """
-    feeds = list(sample_feeds(module, env.calib, module.fact(Request).seed, SAMPLES))
+    seed = module.fact(Request).seed
+
+    def compared(fill: int) -> CheckReport:
+        return _report(module, folder, list(sample_feeds(module, env.calib, seed, SAMPLES, fill)))
+
+    report = for_some_fill(module, env.calib, compared)
+    if not report.equal and report.deterministic:
+        raise CompileError(_differ(report))
+    if not report.equal:
+        env.warn(Diagnostic("AS705", "the model gives other outputs every time, so that its halves cannot be checked", severity="warning"))
+    return report.as_json()
+
+
+def _report(module: Module, folder: Path, feeds: list[Feed]) -> CheckReport:
+    """Return the comparison on every feed alone and, where the batch is free, on all as one batch."""
     batch = in_one_batch(module.graph("whole"), feeds)
     runs = feeds if batch is None else [*feeds, batch]
     edge = folder / "edge.onnx"
@@ -96,12 +110,7 @@ def check_bundle(module: Module, folder: Path, env: Env) -> dict[str, Any]:
             whole = Path(scratch) / "whole.onnx"
             write_side(module.graph("whole"), whole)
         report = check_halves(edge, cloud, whole, module.fact(WireLayout), runs)
-    report = replace(report, batch=len(feeds) if batch is not None else 1)
-    if not report.equal and report.deterministic:
-        raise CompileError(_differ(report))
-    if not report.equal:
-        env.warn(Diagnostic("AS705", "the model gives other outputs every time, so that its halves cannot be checked", severity="warning"))
-    return report.as_json()
+    return replace(report, batch=1 if batch is None else len(feeds))
 
 
 def _is_uncut(module: Module) -> bool:

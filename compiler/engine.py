@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autosplitc.ir import CompileError, Diagnostic, Graph, Module
-from autosplitc.passes import Data, Feed, Ranges, feeds_of, noise_feeds
+from autosplitc.passes import NOISE_FILLS, Data, Feed, Ranges, engine_message, feeds_of, noise_feeds
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, SessionOptions
+
+T = TypeVar("T")
 
 Level: TypeAlias = Literal["disabled", "basic", "extended", "all"]
 """How much ONNX Runtime rewrites a graph before it runs."""
@@ -87,23 +89,37 @@ def session_options(level: Level, *, precise: bool = True) -> SessionOptions:
 
 def _refused(code: str, message: str, level: str, error: Exception) -> Diagnostic:
     at_level = (f"at optimisation level {level}",) if level else ()
-    return Diagnostic(code, message, notes=(" ".join(str(error).split()), *at_level))
+    return Diagnostic(code, message, notes=(engine_message(error), *at_level))
 
 
-def sample_feeds(module: Module, data: Data | None, seed: int, count: int) -> Iterator[Feed]:
+def sample_feeds(module: Module, data: Data | None, seed: int, count: int, fill: int = NOISE_FILLS[0]) -> Iterator[Feed]:
     """Yield at most `count` runs of samples; without data seeded noise within the ranges that the inputs were seen to have.
 
-    Integer inputs of noise hold ones in even runs and zeros in odd ones: ones suit sizes, zeros suit indices.
+    Integer inputs of noise hold `fill`.
     """
     if data is not None:
         yield from islice(feeds_of(module.main, data.batches()), count)
         return
     found = module.get(Ranges)
     ranges = {r.value: (r.low, r.high) for r in found.values} if found is not None and found.calibrated else {}
-    pairs = zip(noise_feeds(module.main, seed, count, 1), noise_feeds(module.main, seed, count, 0), strict=True)
-    for run, pair in enumerate(pairs):
-        feed = pair[run % 2]
+    for feed in noise_feeds(module.main, seed, count, fill):
         yield {name: _within(array, *ranges[name]) if name in ranges else array for name, array in feed.items()}
+
+
+def for_some_fill(module: Module, data: Data | None, action: Callable[[int], T]) -> T:
+    """Return what `action` gives for the first of the fills of noise that the model runs on, as `calibrate` takes them.
+
+    Raises what `action` raises: AS703 only where no fill is left.
+    """
+    if data is None and any(not value.type.dtype.is_float for value in module.main.inputs):
+        for fill in NOISE_FILLS[:-1]:
+            try:
+                return action(fill)
+            except CompileError as error:
+                if error.diagnostics[0].code != "AS703":
+                    raise
+        return action(NOISE_FILLS[-1])
+    return action(NOISE_FILLS[0])
 
 
 def _within(noise: NDArray[Any], low: float, high: float) -> NDArray[Any]:

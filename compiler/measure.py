@@ -12,7 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosplitc.ir import DType, Graph, Module, Op, TensorType, Value
-from autosplitc.passes import Data, Env, Feed, Request, WireLayout, feeds_of
+from autosplitc.passes import Data, Env, Feed, Request, WireLayout
 
 from .codegen import write_side
-from .engine import Arrays, Engine, outputs_of_halves, sample_feeds
+from .engine import Arrays, Engine, for_some_fill, outputs_of_halves, sample_feeds
 from .metrics import Share, agreement, top1
 
 Json = dict[str, Any]
@@ -57,20 +57,20 @@ def measure_quality(module: Module, folder: Path, env: Env, evaluation: Data | N
     """Run the float model and the halves; return `data`, `quality` and `times_s` of `measure_bundle`. Raises CompileError AS702, AS703."""
     data = evaluation if evaluation is not None else env.calib
     named = "evaluation" if evaluation is not None else "calibration" if data is not None else "noise"
-    if evaluation is not None:
-        feeds: Iterable[Feed] = feeds_of(module.main, evaluation.batches())
-        count = evaluation.samples
-    else:
-        count = SAMPLES if data is not None else NOISE_SAMPLES
-        feeds = sample_feeds(module, data, module.fact(Request).seed, count)
+    count = evaluation.samples if evaluation is not None else SAMPLES if data is not None else NOISE_SAMPLES
+    seed = module.fact(Request).seed
+
+    def compared(fill: int) -> _Comparison:
+        feeds = sample_feeds(module, data, seed, count, fill)
+        return _compare(module, folder, path, env.progress.track(feeds, "measure", count))
+
     with TemporaryDirectory(prefix="autosplitc-") as scratch:
         path = Path(scratch) / "float.onnx"
         write_side(module.main, path)
-        comparison = _compare(module, folder, path, env.progress.track(feeds, "measure", count))
-    labels = None if data is None else data.labels()
+        comparison = for_some_fill(module, data, compared)
     return {
         "data": {"source": named, "samples": comparison.samples},
-        "quality": comparison.quality(labels),
+        "quality": comparison.quality(data.labels() if data is not None else None),
         "times_s": comparison.times(),
     }
 

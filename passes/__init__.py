@@ -2,6 +2,7 @@
 
 from .base import Data, Env, Pass, Progress, Silent
 from .enumerate_splits import crossing_sets
+from .execute import engine_message
 from .facts import (
     FACT_TYPES,
     Choice,
@@ -25,7 +26,7 @@ from .facts import (
     WireLayout,
     WireTensor,
 )
-from .feeds import Feed, feeds_of, is_stacked, noise_feeds, rows_a_run
+from .feeds import NOISE_FILLS, Feed, feeds_of, is_stacked, noise_feeds, rows_a_run
 from .planner import Layer, plan_layers, size_text
 from .quantize import Affine, affine_of_range, dequantize_array, quantize_array, quantize_bias, quantize_weight
 from .registry import ALIASES, expand, pass_class, pass_names
@@ -34,6 +35,7 @@ from .roles import Roles, roles
 __all__ = [
     "ALIASES",
     "FACT_TYPES",
+    "NOISE_FILLS",
     "Affine",
     "Choice",
     "Costs",
@@ -66,6 +68,7 @@ __all__ = [
     "affine_of_range",
     "crossing_sets",
     "dequantize_array",
+    "engine_message",
     "expand",
     "feeds_of",
     "is_stacked",

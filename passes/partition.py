@@ -1,7 +1,8 @@
 """partition: makes the graphs `edge`, `cloud` and `whole` of the chosen plan, and the layout of what crosses the wire.
 
 The three share their ops: `edge` is the edge part, the wire's quantisers and `pack`; `cloud` is `unpack`, the wire's dequantisers and the
-cloud part; `whole` is both parts with codes handed over unpacked. So halves and whole can be compared bit for bit.
+cloud part; `whole` is both parts with codes handed over unpacked. So halves and whole can be compared bit for bit. Half-precision floats go
+through their bytes in `whole` too: engines without half-precision arithmetic keep them in single precision from op to op.
 """
 
 from __future__ import annotations
@@ -24,15 +25,21 @@ PAYLOAD = "payload"
 _ONNX_FLOAT = {DType.F32: 1, DType.F16: 10, DType.F64: 11, DType.BF16: 16}
 """TensorProto.DataType of the floats (ONNX specification, onnx.proto)."""
 
+_HALF = (DType.F16, DType.BF16)
+
 
 @dataclass(frozen=True, slots=True)
 class _Wire:
-    """A crossing tensor: its model name and type, the value that travels and its type, and its quantiser (None: it travels as it is)."""
+    """A crossing tensor: its model name and type, the value that travels, its type, its name in the cloud, and its quantiser.
+
+    Without a quantiser it travels as it is.
+    """
 
     name: str
     type: TensorType
     sent: str
     sent_type: TensorType
+    arrived: str
     affine: Affine | None
 
 
@@ -60,7 +67,7 @@ class Partition(Pass):
         wires = tuple(_wire(part, ranges, name, wire_bits.get(name)) for name in _crossing(graph, plan.position))
         layout = _layout(graph, plan.position, wires)
         cloud_ops = _cloud_ops(part.recipe, wires)
-        graphs = [main, _edge_graph(graph, part, wires, layout), _whole_graph(graph, part, cloud_ops)]
+        graphs = [main, _edge_graph(graph, part, wires, layout), _whole_graph(graph, part, wires, cloud_ops)]
         if plan.position < len(graph.ops):
             graphs.insert(2, _cloud_graph(graph, wires, cloud_ops, layout))
         kept = tuple(fact for fact in module.facts if fact.graph in ("", main.name))
@@ -104,9 +111,11 @@ def _wire(part: EdgePart, ranges: Mapping[str, ValueRange], name: str, bits: int
     if type_.wraps or not (type_.dtype.is_float or type_.dtype is DType.BOOL or type_.dtype[0] in "ui"):
         raise ValueError(f"{name!r} of type {type_} cannot cross")
     if bits is None:
-        return _Wire(name, type_, part.read_float(name), type_, None)
+        arrived = recipe.named(name, "rx") if type_.dtype in _HALF else name
+        return _Wire(name, type_, part.read_float(name), type_, arrived, None)
     if part.is_coded(name) and part.affine_of(name).bits == bits:
-        return _Wire(name, type_, part.read_codes(name), part.code_type(name), part.affine_of(name))
+        codes = part.read_codes(name)
+        return _Wire(name, type_, codes, part.code_type(name), codes, part.affine_of(name))
     origin = ranges[recipe.roles.root[name] if part.is_coded(name) else name]
     affine = affine_of_range(origin.low, origin.high, bits)
     sent, sent_type = recipe.named(name, "wire"), type_.with_dtype(code_dtype(bits, signed=False))
@@ -115,7 +124,7 @@ def _wire(part: EdgePart, ranges: Mapping[str, ValueRange], name: str, bits: int
         source = recipe.named(name, "cast")
         part.ops.append(_cast(name, source, type_.with_dtype(DType.F32)))
     part.ops.append(quantize_op(source, sent, affine, sent_type))
-    return _Wire(name, type_, sent, sent_type, affine)
+    return _Wire(name, type_, sent, sent_type, sent, affine)
 
 
 def _cast(source: str, result: str, type_: TensorType) -> Op:
@@ -128,6 +137,7 @@ def _cloud_ops(recipe: EdgeRecipe, wires: Iterable[_Wire]) -> tuple[Op, ...]:
     renamed: dict[str, str] = {}
     for wire in wires:
         if wire.affine is None:
+            renamed[wire.name] = wire.arrived
             continue
         numbers = recipe.named(wire.name, "rx")
         renamed[wire.name] = numbers
@@ -145,8 +155,7 @@ def _layout(graph: Graph, position: int, wires: tuple[_Wire, ...]) -> WireLayout
     offset = 0
     tensors: list[WireTensor] = []
     for wire in wires:
-        at_one = at_batch_one(wire.sent_type)
-        nbytes = packed_bytes(at_one.elements or 0, at_one.dtype.bits)
+        at_one, nbytes = at_batch_one(wire.sent_type), _sample_bytes(wire)
         affine = wire.affine
         bits, scale, zero_point = (affine.bits, affine.scale, affine.zero_point) if affine is not None else (0, 1.0, 0)
         tensors.append(WireTensor(wire.name, str(at_one.dtype), at_one.dims, bits, scale, zero_point, offset, nbytes))
@@ -160,22 +169,29 @@ def _edge_graph(graph: Graph, part: EdgePart, wires: tuple[_Wire, ...], layout: 
     ops = list(part.ops)
     outputs = [place.name for place in layout.outputs if place.side == "edge"]
     if wires:
-        payload = TensorType(DType.U8, (_rows(wires), layout.nbytes))
+        payload = _payload_type(wires)
         ops.append(Op((layout.payload,), "pack", tuple(w.sent for w in wires), Attrs(), (payload,), Loc((layout.payload,))))
         outputs.insert(0, layout.payload)
     return _assembled("edge", graph, graph.inputs, ops, outputs, part.consts)
 
 
-def _whole_graph(graph: Graph, part: EdgePart, cloud_ops: Iterable[Op]) -> Graph:
-    return _assembled("whole", graph, graph.inputs, [*part.ops, *cloud_ops], list(graph.outputs), part.consts)
+def _whole_graph(graph: Graph, part: EdgePart, wires: tuple[_Wire, ...], cloud_ops: Iterable[Op]) -> Graph:
+    ops = list(part.ops)
+    for wire in wires:
+        if wire.arrived != wire.sent:
+            payload, name = _payload_type((wire,)), part.recipe.named(wire.name, "wire")
+            ops.append(Op((name,), "pack", (wire.sent,), Attrs(), (payload,), Loc((name,))))
+            ops.append(_unpack(wire, name, 0))
+    return _assembled("whole", graph, graph.inputs, [*ops, *cloud_ops], list(graph.outputs), part.consts)
+
+
+def _unpack(wire: _Wire, payload: str, offset: int) -> Op:
+    return Op((wire.arrived,), "unpack", (payload,), Attrs.of(offset=offset), (wire.sent_type,), Loc((wire.name,)))
 
 
 def _cloud_graph(graph: Graph, wires: tuple[_Wire, ...], cloud_ops: Iterable[Op], layout: WireLayout) -> Graph:
-    unpacked = [
-        Op((w.sent,), "unpack", (layout.payload,), Attrs.of(offset=t.offset_bytes), (w.sent_type,), Loc((w.name,)))
-        for w, t in zip(wires, layout.tensors, strict=True)
-    ]
-    inputs = (Value(layout.payload, TensorType(DType.U8, (_rows(wires), layout.nbytes))),) if wires else ()
+    unpacked = [_unpack(w, layout.payload, t.offset_bytes) for w, t in zip(wires, layout.tensors, strict=True)]
+    inputs = (Value(layout.payload, _payload_type(wires)),) if wires else ()
     outputs = [place.name for place in layout.outputs if place.side == "cloud"]
     return _assembled("cloud", graph, inputs, [*unpacked, *cloud_ops], outputs, {})
 
@@ -189,10 +205,14 @@ def _assembled(
     return Graph(name, graph.opset, inputs, kept, tuple(ops), tuple(outputs), graph.metadata)
 
 
-def _rows(wires: tuple[_Wire, ...]) -> int | str:
-    """First size of the payload: the symbolic batch, or 1."""
-    first = _first_size(wires[0].type)
-    return 1 if first is None else first
+def _payload_type(wires: tuple[_Wire, ...]) -> TensorType:
+    """The type of what `wires` are packed into: a row a sample."""
+    nbytes = sum(_sample_bytes(wire) for wire in wires)
+    return TensorType(DType.U8, (_first_size(wires[0].type) or 1, nbytes))
+
+
+def _sample_bytes(wire: _Wire) -> int:
+    return packed_bytes(at_batch_one(wire.sent_type).elements or 0, wire.sent_type.dtype.bits)
 
 
 def _first_size(type_: TensorType) -> str | None:

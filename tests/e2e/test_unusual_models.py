@@ -106,7 +106,7 @@ def test_recurrent_layers_stay_float(bench: Any) -> None:
         every_cut(bench, module, **bits)
 
 
-def test_half_precision_crosses_as_codes_of_single(bench: Any) -> None:
+def test_half_precision_crosses_whole_or_as_codes_of_single(bench: Any) -> None:
     body = """
         g (float[N, 6] x) => (float[N, 6] y) {
             h = Cast<to = 10>(x)
@@ -117,6 +117,8 @@ def test_half_precision_crosses_as_codes_of_single(bench: Any) -> None:
         }
     """
     module = bench.module(body, {"w": weights(6, 6).astype(np.float16)})
+    whole = every_cut(bench, module, wire=None)
+    assert [t.dtype for t in whole[2].fact(WireLayout).tensors] == ["f16"]
     lowered = every_cut(bench, module, wire=6)
     assert any(op.kind == "cast" and op.name.endswith(".rx") for op in lowered[2].graph("cloud").ops)
 
@@ -207,3 +209,18 @@ def test_names_that_the_model_has_already(bench: Any) -> None:
         assert lowered.graph("whole").outputs == ("payload", "x.q")
         if lowered.has_graph("cloud"):
             assert lowered.fact(WireLayout).payload == "payload.2"
+
+
+def test_noise_that_a_model_runs_on(bench: Any) -> None:
+    """The only valid index is 0: noise of ones, which suits sizes, is refused, and zeros are taken."""
+    body = """
+        g (int64[N, 2] ids, float[N, 4] x) => (float[N, 2, 4] y) {
+            e = Gather(table, ids)
+            u = Unsqueeze(x, one)
+            y = Add(e, u)
+        }
+    """
+    module = bench.module(body, {"table": weights(1, 4), "one": np.array([1])})
+    for lowered in every_cut(bench, module):
+        bench.bundle(lowered)
+        assert bench.quality(lowered)["sqnr_db"] > 30
