@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from autosplitc.ir import CompileError, Diagnostic, Module
 from autosplitc.passes import Env, Feed, Request, WireLayout
 
-from .codegen import write_side
+from .codegen import write_scratch
 from .engine import Arrays, Engine, Level, for_some_fill, in_one_batch, outputs_of_halves, sample_feeds
 
 SAMPLES = 3
@@ -108,7 +108,7 @@ def _report(module: Module, folder: Path, feeds: list[Feed]) -> CheckReport:
         whole = edge
         if not _is_uncut(module):
             whole = Path(scratch) / "whole.onnx"
-            write_side(module.graph("whole"), whole)
+            write_scratch(module.graph("whole"), whole)
         report = check_halves(edge, cloud, whole, module.fact(WireLayout), runs)
     return replace(report, batch=1 if batch is None else len(feeds))
 

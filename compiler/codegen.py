@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosplitc.ir import (
+    EXTERNAL_OVER_BYTES,
     ArrayRef,
     Const,
     DType,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 NEWEST_OPSET = 25
 """First opset with INT2 and UINT2, and the newest that is emitted."""
 _SWISH_OPSET = 24
+_MAPPED_OVER_BYTES = 64 << 20
 
 _CONTAINER = {DType.I3: DType.I4, DType.I5: DType.I8, DType.I7: DType.I8}
 """Where ONNX lacks a type: the next wider that it has."""
@@ -52,10 +54,16 @@ def emit_onnx(graph: Graph, *, max_opset: int = NEWEST_OPSET) -> ModelProto:
     return export_onnx(ready.graph, spell=ready.spellers.table(), spell_const=ready.spell_const)
 
 
-def write_side(graph: Graph, path: Path, *, max_opset: int = NEWEST_OPSET) -> None:
-    """Write what `emit_onnx` returns; over 2 GB the data goes to `<file name>.data`. Raises OSError."""
+def write_side(graph: Graph, path: Path, *, max_opset: int = NEWEST_OPSET, external_over_bytes: float = EXTERNAL_OVER_BYTES) -> None:
+    """Write what `emit_onnx` returns; with more constant data than `external_over_bytes` it goes to `<file name>.data`. Raises OSError."""
     ready = _Ready.of(graph, max_opset)
-    write_onnx(ready.graph, path, spell=ready.spellers.table(), spell_const=ready.spell_const)
+    spell = ready.spellers.table()
+    write_onnx(ready.graph, path, spell=spell, spell_const=ready.spell_const, external_over_bytes=external_over_bytes)
+
+
+def write_scratch(graph: Graph, path: Path) -> None:
+    """Write a graph only to load it: with much constant data in a file of its own, which the engine maps instead of reading it."""
+    write_side(graph, path, external_over_bytes=_MAPPED_OVER_BYTES)
 
 
 _SPELLING_BYTES = {DType.I2: 150, DType.I4: 150, DType.I6: 500}

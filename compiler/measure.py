@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,7 +24,7 @@ from numpy.typing import NDArray
 from autosplitc.ir import DType, Graph, Module, Op, TensorType, Value
 from autosplitc.passes import Data, Env, Feed, Request, WireLayout
 
-from .codegen import write_side
+from .codegen import write_scratch
 from .engine import Arrays, Engine, for_some_fill, outputs_of_halves, sample_feeds
 from .metrics import Share, agreement, top1
 
@@ -34,6 +33,9 @@ Json = dict[str, Any]
 SAMPLES = 16
 """Runs that are compared with the float model where there is no evaluation data; 4 of noise."""
 NOISE_SAMPLES = 4
+
+_HELD_BYTES = 128 << 20
+"""Feeds and outputs of the float model that are held at a time."""
 
 _RSS_TIMEOUT_S = 120.0
 
@@ -61,12 +63,12 @@ def measure_quality(module: Module, folder: Path, env: Env, evaluation: Data | N
     seed = module.fact(Request).seed
 
     def compared(fill: int) -> _Comparison:
-        feeds = sample_feeds(module, data, seed, count, fill)
-        return _compare(module, folder, path, env.progress.track(feeds, "measure", count))
+        feeds = env.progress.track(sample_feeds(module, data, seed, count, fill), "measure", count)
+        return _compare(module, folder, path, feeds)
 
     with TemporaryDirectory(prefix="autosplitc-") as scratch:
         path = Path(scratch) / "float.onnx"
-        write_side(module.main, path)
+        write_scratch(module.main, path)
         comparison = for_some_fill(module, data, compared)
     return {
         "data": {"source": named, "samples": comparison.samples},
@@ -164,26 +166,41 @@ def _share(share: Share) -> Json:
 
 def _compare(module: Module, folder: Path, float_model: Path, feeds: Iterator[Feed]) -> _Comparison:
     """Run the float model and the halves on every feed."""
+    found = _Comparison()
+    exact = _run_float(float_model, feeds, found.float_s)
     layout = module.fact(WireLayout)
     places = {p.output: (p.side, p.name) for p in layout.outputs}
-    reference = Engine.load(float_model, "the float model")
-    edge = Engine.load(folder / "edge.onnx", "edge.onnx")
-    cloud = Engine.load(folder / "cloud.onnx", "cloud.onnx") if module.has_graph("cloud") else None
-    found = _Comparison()
-    first = next(feeds, None)
-    if first is None:
-        return found
-    _halves(edge, cloud, first)
-    for feed in chain((first,), feeds):
-        started_s = time.perf_counter()
-        expected = reference.run(feed)
-        found.float_s.append(time.perf_counter() - started_s)
+    edge: Engine | None = None
+    cloud: Engine | None = None
+    for feed, expected in exact:
+        if edge is None:
+            edge = Engine.load(folder / "edge.onnx", "edge.onnx")
+            cloud = Engine.load(folder / "cloud.onnx", "cloud.onnx") if module.has_graph("cloud") else None
+            _halves(edge, cloud, feed)
         from_edge, from_cloud, edge_s, cloud_s = _halves(edge, cloud, feed)
         found.edge_s.append(edge_s)
         if cloud is not None:
             found.cloud_s.append(cloud_s)
         found.add(expected, outputs_of_halves(places, from_edge, from_cloud))
     return found
+
+
+def _run_float(model: Path, feeds: Iterator[Feed], seconds: list[float]) -> Iterator[tuple[Feed, Arrays]]:
+    """Yield every feed with the float model's outputs. Where the data is small the model is gone before the first is yielded."""
+    engine = Engine.load(model, "the float model")
+    held: list[tuple[Feed, Arrays]] = []
+    held_bytes = 0
+    for feed in feeds:
+        started_s = time.perf_counter()
+        outputs = engine.run(feed)
+        seconds.append(time.perf_counter() - started_s)
+        held.append((feed, outputs))
+        held_bytes += sum(array.nbytes for array in (*feed.values(), *outputs.values()))
+        if held_bytes > _HELD_BYTES:
+            yield from held
+            held, held_bytes = [], 0
+    del engine
+    yield from held
 
 
 def _halves(edge: Engine, cloud: Engine | None, feed: Feed) -> tuple[Arrays, Arrays, float, float]:
@@ -244,7 +261,7 @@ def edge_rss_bytes(model: Path) -> int | None:
         return None
     with TemporaryDirectory(prefix="autosplitc-") as scratch:
         empty = Path(scratch) / "empty.onnx"
-        write_side(_EMPTY, empty)
+        write_scratch(_EMPTY, empty)
         command = [sys.executable, "-c", _RSS_PROGRAM, str(empty), str(model)]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=_RSS_TIMEOUT_S, check=True)

@@ -17,7 +17,7 @@ from .edit import all_names, free_names, fresh_name, map_ops, prune_consts, redi
 from .graph import ABSENT, UNKNOWN_TYPE, Const, Graph, Op, Value
 from .location import NOWHERE, Loc
 from .module import Fact, Module
-from .onnx_export import export_onnx, write_onnx
+from .onnx_export import EXTERNAL_OVER_BYTES, export_onnx, write_onnx
 from .onnx_import import import_model, import_onnx
 from .onnx_shapes import unknown_input_dims
 from .onnx_spell import ConstSpeller, Speller, Spelling, activation_nodes, pre_activation, verbatim_node
@@ -39,6 +39,7 @@ __all__ = [
     "EXIT_INTERRUPTED",
     "EXIT_USAGE",
     "EXIT_VERIFICATION",
+    "EXTERNAL_OVER_BYTES",
     "FUSABLE",
     "NOWHERE",
     "UNKNOWN_TYPE",

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import os
+import json
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 
 _MAIN = "import sys; from autosplitc.cli import main; sys.exit(main())"
+_LAUNCHER = """
+import json, os, subprocess, sys, time
+started_s = time.perf_counter()
+process = subprocess.Popen([sys.executable, *sys.argv[1:]], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+print(json.dumps([time.perf_counter() - started_s, usage.ru_maxrss, os.waitstatus_to_exitcode(status)]))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +34,13 @@ def autosplitc(*args: object) -> Run:
 
 
 def python(*args: object) -> Run:
-    """Run the interpreter that runs this. POSIX only."""
+    """Run the interpreter that runs this. POSIX only.
+
+    A small process stands between: what a process counts as its peak memory begins with that of the one that started it.
+    """
     with tempfile.TemporaryFile("w+") as stderr:
-        started_s = time.perf_counter()
-        process = subprocess.Popen([sys.executable, *map(str, args)], stdout=subprocess.DEVNULL, stderr=stderr)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started_s
-        process.returncode = os.waitstatus_to_exitcode(status)
+        command = [sys.executable, "-c", _LAUNCHER, *map(str, args)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, text=True, check=True)
+        seconds, peak, code = json.loads(done.stdout)
         stderr.seek(0)
-        peak = usage.ru_maxrss if sys.platform == "darwin" else usage.ru_maxrss * 1024
-        return Run(seconds, peak, process.returncode, stderr.read())
+        return Run(seconds, peak if sys.platform == "darwin" else peak * 1024, code, stderr.read())
