@@ -78,7 +78,7 @@ def _recipe(graph: Graph, plan: Plan, ranges: Ranges, keep_float: str) -> EdgeRe
     """Return the bits and quantisers of everything on the edge."""
     found = roles(graph, keep_float)
     by_value = {r.value: r for r in ranges.values}
-    bits = {found.root[b.name]: b.bits for b in plan.act_bits}
+    bits = {found.root[b.name]: b.bits for b in plan.act_bits if b.name in found.root}
     affine = {root: affine_of_range(by_value[root].low, by_value[root].high, width) for root, width in bits.items()}
     inner = {
         op.name: affine_of_range(_inner_low(by_value[op.result]), _inner_high(by_value[op.result]), 8)
