@@ -22,6 +22,7 @@ from autosplitc.passes import Env, Feed, Request, WireLayout
 
 from .codegen import write_scratch
 from .engine import Arrays, Engine, Level, for_some_fill, in_one_batch, outputs_of_halves, sample_feeds
+from .runnable import Runnable
 
 SAMPLES = 3
 """Runs that the halves are checked on, each alone and all as one batch."""
@@ -83,12 +84,18 @@ def check_bundle(module: Module, folder: Path, env: Env) -> dict[str, Any]:
     """Check `edge.onnx` and `cloud.onnx` in a folder against the module's `whole`; return the report for measurements.json.
 
     Samples are the first of the calibration data, or seeded noise. Raises CompileError: AS701 halves and whole differ, AS702 a graph does
-    not load, AS703 a graph does not run, AS704 the payload has another size than the manifest says. Warns: AS705 outputs are random.
+    not load, AS703 a graph does not run, AS704 the payload has another size than the manifest says. Warns: AS705 outputs are random,
+    AS706 custom ops, before which the comparison ends.
     """
     seed = module.fact(Request).seed
+    runnable = Runnable.of(module)
+    if runnable.foreign:
+        names = ", ".join(dict.fromkeys(op.kind.removeprefix("onnx.") for op in runnable.foreign))
+        message = f"the halves are compared only up to the ops that ONNX Runtime does not have: {names}"
+        env.warn(Diagnostic("AS706", message, severity="warning"))
 
     def compared(fill: int) -> CheckReport:
-        return _report(module, folder, list(sample_feeds(module, env.calib, seed, SAMPLES, fill)))
+        return _report(runnable, folder, list(sample_feeds(module, env.calib, seed, SAMPLES, fill)))
 
     report = for_some_fill(module, env.calib, compared)
     if not report.equal and report.deterministic:
@@ -98,14 +105,14 @@ def check_bundle(module: Module, folder: Path, env: Env) -> dict[str, Any]:
     return report.as_json()
 
 
-def _report(module: Module, folder: Path, feeds: list[Feed]) -> CheckReport:
+def _report(runnable: Runnable, folder: Path, feeds: list[Feed]) -> CheckReport:
     """Return the comparison on every feed alone and, where the batch is free, on all as one batch."""
+    module = runnable.module
     batch = in_one_batch(module.graph("whole"), feeds)
     runs = feeds if batch is None else [*feeds, batch]
-    edge = folder / "edge.onnx"
-    cloud = folder / "cloud.onnx" if module.has_graph("cloud") else None
     with TemporaryDirectory(prefix="autosplitc-") as scratch:
-        whole = edge
+        edge = whole = runnable.file("edge", folder, Path(scratch))
+        cloud = runnable.file("cloud", folder, Path(scratch)) if module.has_graph("cloud") else None
         if not _is_uncut(module):
             whole = Path(scratch) / "whole.onnx"
             write_scratch(module.graph("whole"), whole)

@@ -27,6 +27,7 @@ from autosplitc.passes import Data, Env, Feed, Request, WireLayout
 from .codegen import write_scratch
 from .engine import Arrays, Engine, for_some_fill, outputs_of_halves, sample_feeds
 from .metrics import Share, agreement, top1
+from .runnable import Runnable
 
 Json = dict[str, Any]
 
@@ -61,14 +62,14 @@ def measure_quality(module: Module, folder: Path, env: Env, evaluation: Data | N
     named = "evaluation" if evaluation is not None else "calibration" if data is not None else "noise"
     count = evaluation.samples if evaluation is not None else SAMPLES if data is not None else NOISE_SAMPLES
     seed = module.fact(Request).seed
+    runnable = Runnable.of(module)
 
     def compared(fill: int) -> _Comparison:
         feeds = env.progress.track(sample_feeds(module, data, seed, count, fill), "measure", count)
-        return _compare(module, folder, path, feeds)
+        return _compare(runnable.module, files, feeds)
 
     with TemporaryDirectory(prefix="autosplitc-") as scratch:
-        path = Path(scratch) / "float.onnx"
-        write_scratch(module.main, path)
+        files = _Files.of(runnable, folder, Path(scratch))
         comparison = for_some_fill(module, data, compared)
     return {
         "data": {"source": named, "samples": comparison.samples},
@@ -164,24 +165,40 @@ def _share(share: Share) -> Json:
     return {"value": share.value, "n": share.n, "interval95": [low, high]}
 
 
-def _compare(module: Module, folder: Path, float_model: Path, feeds: Iterator[Feed]) -> _Comparison:
-    """Run the float model and the halves on every feed."""
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """The graphs that are compared: the float model, and the halves."""
+
+    float_model: Path
+    edge: Path
+    cloud: Path | None
+
+    @staticmethod
+    def of(runnable: Runnable, folder: Path, scratch: Path) -> _Files:
+        """Write what is not among the emitted files."""
+        module = runnable.module
+        write_scratch(module.main, scratch / "float.onnx")
+        cloud = runnable.file("cloud", folder, scratch) if module.has_graph("cloud") else None
+        return _Files(scratch / "float.onnx", runnable.file("edge", folder, scratch), cloud)
+
+
+def _compare(module: Module, files: _Files, feeds: Iterator[Feed]) -> _Comparison:
+    """Run the float model and the halves on every feed; compared is what both give."""
     found = _Comparison()
-    exact = _run_float(float_model, feeds, found.float_s)
-    layout = module.fact(WireLayout)
-    places = {p.output: (p.side, p.name) for p in layout.outputs}
+    places = {p.output: (p.side, p.name) for p in module.fact(WireLayout).outputs if p.output in module.main.outputs}
     edge: Engine | None = None
     cloud: Engine | None = None
-    for feed, expected in exact:
+    for feed, expected in _run_float(files.float_model, feeds, found.float_s):
         if edge is None:
-            edge = Engine.load(folder / "edge.onnx", "edge.onnx")
-            cloud = Engine.load(folder / "cloud.onnx", "cloud.onnx") if module.has_graph("cloud") else None
+            edge = Engine.load(files.edge, "edge.onnx")
+            cloud = Engine.load(files.cloud, "cloud.onnx") if files.cloud is not None else None
             _halves(edge, cloud, feed)
         from_edge, from_cloud, edge_s, cloud_s = _halves(edge, cloud, feed)
         found.edge_s.append(edge_s)
         if cloud is not None:
             found.cloud_s.append(cloud_s)
-        found.add(expected, outputs_of_halves(places, from_edge, from_cloud))
+        made = outputs_of_halves(places, from_edge, from_cloud)
+        found.add({name: expected[name] for name in made}, made)
     return found
 
 

@@ -2,7 +2,7 @@
 
 from .base import Data, Env, Pass, Progress, Silent
 from .enumerate_splits import crossing_sets
-from .execute import engine_message
+from .execute import engine_message, runnable_part
 from .facts import (
     FACT_TYPES,
     Choice,
@@ -81,5 +81,6 @@ __all__ = [
     "quantize_weight",
     "roles",
     "rows_a_run",
+    "runnable_part",
     "size_text",
 ]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from autosplitc.check import check_bundle
 from autosplitc.codegen import write_side
-from autosplitc.ir import Graph, Module, import_model, verify
+from autosplitc.ir import Diagnostic, Graph, Module, import_model, verify
 from autosplitc.measure import measure_quality
 from autosplitc.passes import Choice, Env, NamedBits, Plan, Request, Roles, Solutions, expand, pass_class, roles
 from autosplitc.targets import load_target, parse_network
@@ -39,6 +39,7 @@ class Bench:
 
     folder: Path
     env: Env
+    warned: list[Diagnostic]
 
     def model(self, body: str, consts: Mapping[str, Array]) -> ModelProto:
         """Return the model of an ONNX text: `body` is `g (inputs) => (outputs) { nodes }`, `consts` are initializers."""
@@ -154,7 +155,9 @@ def _crossing(graph: Graph, position: int) -> list[str]:
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     """Make modules, plans and bundles in a folder of the test's own."""
-    return Bench(tmp_path, Env(load_target("eyeriss"), load_target("tpu"), parse_network("3mbps"), seed=3))
+    warned: list[Diagnostic] = []
+    env = Env(load_target("eyeriss"), load_target("tpu"), parse_network("3mbps"), seed=3, warn=warned.append)
+    return Bench(tmp_path, env, warned)
 
 
 @pytest.fixture

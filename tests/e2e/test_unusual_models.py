@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
-from autosplitc.ir import DType, Module
+from autosplitc.check import check_bundle
+from autosplitc.codegen import emit_onnx
+from autosplitc.ir import CompileError, DType, Module
 from autosplitc.passes import WireLayout
 
 RANDOM = np.random.default_rng(0)
@@ -209,6 +213,50 @@ def test_names_that_the_model_has_already(bench: Any) -> None:
         assert lowered.graph("whole").outputs == ("payload", "x.q")
         if lowered.has_graph("cloud"):
             assert lowered.fact(WireLayout).payload == "payload.2"
+
+
+def test_custom_ops_are_compared_up_to(bench: Any) -> None:
+    """What ONNX Runtime cannot run stays in the emitted graph; the comparison covers all before it, and outputs that do not need it."""
+    body = """
+        g (float[N, 4] x) => (float[N, 4] y, float[N, 4] t) {
+            a = MatMul(x, w)
+            r = Relu(a)
+            c = acme.Secret(r)
+            y = Relu(c)
+            t = Tanh(r)
+        }
+    """
+    model = bench.model(body, {"w": weights(4, 4)})
+    entry = model.opset_import.add()
+    entry.domain, entry.version = "acme", 1
+    module = bench.module_of(model)
+    (custom,) = (i for i, op in enumerate(module.main.ops) if op.kind == "onnx.acme.Secret")
+    for position in range(custom + 1):
+        lowered = bench.lowered(module, position, wire=4)
+        bench.checked(lowered)
+        outputs = {output["output"] for output in bench.quality(lowered)["outputs"]}
+        assert "t" in outputs
+        assert "y" not in outputs
+        assert "acme" in [e.domain for e in emit_onnx(lowered.graph("cloud")).opset_import]
+    assert "AS706" in [d.code for d in bench.warned]
+
+
+def test_a_fault_before_a_custom_op_is_found(bench: Any) -> None:
+    body = """
+        g (float[N, 4] x) => (float[N, 4] y) {
+            a = MatMul(x, w)
+            y = acme.Secret(a)
+        }
+    """
+    model = bench.model(body, {"w": weights(4, 4)})
+    entry = model.opset_import.add()
+    entry.domain, entry.version = "acme", 1
+    lowered = bench.lowered(bench.module_of(model), 1)
+    bench.checked(lowered)
+    cloud = lowered.graph("cloud")
+    ops = tuple(replace(op, attrs=op.attrs.with_(scale=0.5)) if op.kind == "dequantize" else op for op in cloud.ops)
+    with pytest.raises(CompileError, match="AS701"):
+        check_bundle(lowered.with_graph(replace(cloud, ops=ops)), bench.folder, bench.env)
 
 
 def test_noise_that_a_model_runs_on(bench: Any) -> None:
