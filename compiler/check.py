@@ -21,7 +21,7 @@ from autosplitc.ir import CompileError, Diagnostic, Module
 from autosplitc.passes import Env, Feed, Request, WireLayout
 
 from .codegen import write_scratch
-from .engine import Arrays, Engine, Level, for_some_fill, in_one_batch, outputs_of_halves, sample_feeds
+from .engine import Arrays, Engine, Level, for_some_fill, in_one_batch, outputs_of_halves, sample_feeds, tensors_of
 from .runnable import Runnable
 
 SAMPLES = 3
@@ -201,11 +201,16 @@ def _differences(made: Sequence[Arrays], expected: Sequence[Arrays]) -> list[Dif
     """Return what differs, run by run."""
     found: list[Difference] = []
     for run, (mine, wanted) in enumerate(zip(made, expected, strict=True)):
-        for output, value in wanted.items():
-            difference = _difference(output, run, mine[output], value)
+        got = tensors_of(mine)
+        for output, value in tensors_of(wanted).items():
+            difference = _difference(output, run, got.get(output, _NOTHING), value)
             if difference is not None:
                 found.append(difference)
     return found
+
+
+_NOTHING: NDArray[Any] = np.zeros(0, np.void)
+"""What stands for a tensor that is not there."""
 
 
 def _difference(output: str, run: int, mine: NDArray[Any], wanted: NDArray[Any]) -> Difference | None:

@@ -140,6 +140,29 @@ def _is_batched(graph: Graph, name: str) -> bool:
 
 
 
+def tensors_of(values: Mapping[str, Any]) -> Arrays:
+    """Return the tensors among outputs and inside them: `out[0]` in a sequence, `out[key]` in a map; an absent optional has none."""
+    found: Arrays = {}
+    for name, value in values.items():
+        if isinstance(value, np.ndarray):
+            found[name] = value
+        elif isinstance(value, list | tuple):
+            found.update(tensors_of({f"{name}[{i}]": item for i, item in enumerate(_listed(value))}))
+        elif isinstance(value, dict):
+            found.update(tensors_of({f"{name}[{key}]": item for key, item in _paired(value)}))
+        elif value is not None:
+            found[name] = np.asarray(value)
+    return found
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value)
+
+
+def _paired(value: Any) -> list[tuple[Any, Any]]:
+    return sorted(value.items())
+
+
 def outputs_of_halves(places: Mapping[str, tuple[str, str]], edge: Arrays, cloud: Arrays) -> Arrays:
     """Return the model's outputs from those of the halves; `places` maps an output to (side, name there)."""
     return {output: (edge if side == "edge" else cloud)[name] for output, (side, name) in places.items()}

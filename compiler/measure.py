@@ -25,7 +25,7 @@ from autosplitc.ir import DType, Graph, Module, Op, TensorType, Value
 from autosplitc.passes import Data, Env, Feed, Request, WireLayout
 
 from .codegen import write_scratch
-from .engine import Arrays, Engine, for_some_fill, outputs_of_halves, sample_feeds
+from .engine import Arrays, Engine, for_some_fill, outputs_of_halves, sample_feeds, tensors_of
 from .metrics import Share, agreement, top1
 from .runnable import Runnable
 
@@ -80,12 +80,16 @@ def measure_quality(module: Module, folder: Path, env: Env, evaluation: Data | N
 
 @dataclass
 class _Powers:
-    """Sums of squares of an output of the float model and of its error."""
+    """Sums of squares of an output of the float model and of its error; `reshaped` counts runs in which the halves gave another shape."""
 
     signal: float = 0.0
     noise: float = 0.0
+    reshaped: int = 0
 
-    def add(self, exact: NDArray[Any], value: NDArray[Any]) -> None:
+    def add(self, exact: NDArray[Any], value: NDArray[Any] | None) -> None:
+        if value is None or value.shape != exact.shape:
+            self.reshaped += 1
+            return
         flat = np.asarray(exact, np.float64).reshape(-1)
         error = flat - np.asarray(value, np.float64).reshape(-1)
         self.signal += float(np.dot(flat, flat))
@@ -100,7 +104,7 @@ class _Powers:
 
     @property
     def exact(self) -> bool:
-        return self.noise == 0.0
+        return self.noise == 0.0 and not self.reshaped
 
 
 @dataclass
@@ -120,7 +124,7 @@ class _Comparison:
         """Take in the outputs of one run."""
         for name, value in expected.items():
             if value.dtype.kind == "f":
-                self.powers.setdefault(name, _Powers()).add(value, made[name])
+                self.powers.setdefault(name, _Powers()).add(value, made.get(name))
         if not self.logits:
             self.logits = next((name for name, value in expected.items() if _is_logits(value)), "")
         if self.logits:
@@ -130,7 +134,9 @@ class _Comparison:
 
     def quality(self, labels: NDArray[Any] | None) -> Json:
         """Return the figures of `quality`."""
-        outputs = [{"output": name, "sqnr_db": p.sqnr_db, "exact": p.exact} for name, p in self.powers.items()]
+        outputs = [
+            {"output": name, "sqnr_db": p.sqnr_db, "exact": p.exact, "other_shape_in_runs": p.reshaped} for name, p in self.powers.items()
+        ]
         known = [p.sqnr_db for p in self.powers.values() if p.sqnr_db is not None]
         found: Json = {"sqnr_db": min(known, default=None), "outputs": outputs, "top1": None, "agreement": None}
         if not self.logits:
@@ -198,7 +204,7 @@ def _compare(module: Module, files: _Files, feeds: Iterator[Feed]) -> _Compariso
         if cloud is not None:
             found.cloud_s.append(cloud_s)
         made = outputs_of_halves(places, from_edge, from_cloud)
-        found.add({name: expected[name] for name in made}, made)
+        found.add(tensors_of({name: expected[name] for name in made}), tensors_of(made))
     return found
 
 
@@ -212,7 +218,7 @@ def _run_float(model: Path, feeds: Iterator[Feed], seconds: list[float]) -> Iter
         outputs = engine.run(feed)
         seconds.append(time.perf_counter() - started_s)
         held.append((feed, outputs))
-        held_bytes += sum(array.nbytes for array in (*feed.values(), *outputs.values()))
+        held_bytes += sum(array.nbytes for array in (*feed.values(), *tensors_of(outputs).values()))
         if held_bytes > _HELD_BYTES:
             yield from held
             held, held_bytes = [], 0

@@ -241,6 +241,39 @@ def test_custom_ops_are_compared_up_to(bench: Any) -> None:
     assert "AS706" in [d.code for d in bench.warned]
 
 
+def test_sequences_as_outputs(bench: Any) -> None:
+    body = """
+        g (float[N, 4] x) => (seq(float[N, 4]) s, float[N, 4] y) {
+            a = MatMul(x, w)
+            y = Relu(a)
+            s = SequenceConstruct(a, y)
+        }
+    """
+    module = bench.module(body, {"w": weights(4, 4)})
+    for position in range(len(module.main.ops)):
+        lowered = bench.lowered(module, position)
+        bench.checked(lowered)
+        assert {output["output"] for output in bench.quality(lowered)["outputs"]} == {"s[0]", "s[1]", "y"}
+
+
+def test_outputs_whose_shape_depends_on_the_numbers(bench: Any) -> None:
+    """How many values pass a threshold may change with quantisation; then there is no error to sum up, and it is said."""
+    body = """
+        g (float[N, 40] x) => (float[K] y) {
+            a = MatMul(x, w)
+            b = Greater(a, half)
+            c = Reshape(b, flat)
+            y = Compress(a, c)
+        }
+    """
+    consts = {"w": weights(40, 40), "half": np.array(0.5, np.float32), "flat": np.array([-1])}
+    module = bench.module(body, consts)
+    lowered = bench.lowered(module, 1, wire=3)
+    bench.checked(lowered)
+    (output,) = bench.quality(lowered)["outputs"]
+    assert output["other_shape_in_runs"] > 0
+
+
 def test_a_fault_before_a_custom_op_is_found(bench: Any) -> None:
     body = """
         g (float[N, 4] x) => (float[N, 4] y) {

@@ -242,7 +242,7 @@ def test_an_exact_output_has_no_finite_ratio(tmp_path: Path) -> None:
     module = Module((MAIN, replace(MAIN, name="edge"), replace(MAIN, name="whole")), (REQUEST, layout))
     quality = measure_bundle(module, written(module, tmp_path), make_env(), None)["quality"]
     assert quality["sqnr_db"] is None
-    assert quality["outputs"] == [{"output": "y", "sqnr_db": None, "exact": True}]
+    assert quality["outputs"] == [{"output": "y", "sqnr_db": None, "exact": True, "other_shape_in_runs": 0}]
     assert quality["agreement"]["value"] == 1.0
 
 
