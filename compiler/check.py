@@ -131,7 +131,7 @@ def check_halves(
 ) -> CheckReport:
     """Run the halves and the whole on `runs` and compare; `cloud` is None for Edge-Only. Raises CompileError AS702, AS703, AS704.
 
-    Where `whole` is the very file `edge`, it is loaded and run once a level.
+    Where `whole` is the very object `edge`, it is loaded and run once a level.
     """
     try:
         return _compared(_Trio(edge, cloud, whole, layout, runs, precise=True))
@@ -175,7 +175,7 @@ class _Trio:
 
 def _compared(trio: _Trio) -> CheckReport:
     made = trio.run_halves("extended")
-    if trio.whole == trio.edge:
+    if trio.whole is trio.edge:
         trio.run_halves("all")
         return CheckReport(len(trio.runs), 1, None, True, 0.0, trio.layout.nbytes)
     whole = trio.run_whole("extended")
