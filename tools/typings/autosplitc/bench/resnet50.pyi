@@ -1,0 +1,1 @@
+from tools.bench.resnet50 import *
