@@ -1,6 +1,7 @@
 """The IR: types, graph, op table, verification, text form, ONNX import and export."""
 
 from .blob import BlobRef, blob_from_array, blob_from_bytes, blob_from_file, dtype_of, numpy_dtype, storage_bytes
+from .constant_ops import constant_makers, constant_values, constants_near_readers
 from .diagnostics import (
     EXIT_BAD_INPUT,
     EXIT_INFEASIBLE,
@@ -75,6 +76,9 @@ __all__ = [
     "blob_from_file",
     "blobs_of",
     "code_dtype",
+    "constant_makers",
+    "constant_values",
+    "constants_near_readers",
     "did_you_mean",
     "dtype_of",
     "export_onnx",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .blob import BlobRef, blob_from_array, blob_from_bytes
+from .constant_ops import constants_near_readers
 from .diagnostics import CompileError
 from .edit import rename_made
 from .finite import non_finite_weights
@@ -36,7 +37,8 @@ def import_onnx(path: Path, *, input_shapes: Mapping[str, tuple[int, ...]] | Non
 
     The opset becomes at least 21 and local functions are inlined. Large weights stay in the file. A leading size of an input that is not
     known is the batch: a symbolic size, or 1 and the like where `input_shapes` (name -> sizes) fixes it. See `unknown_input_dims` for what
-    must be known before planning. Raises CompileError with AS2xx and AS3xx diagnostics.
+    must be known before planning. Ops on constants alone come to stand before their first reader. Raises CompileError with AS2xx and AS3xx
+    diagnostics.
     """
     return _import(load_model(path), input_shapes or {})
 
@@ -55,7 +57,7 @@ def _import(loaded: LoadedModel, input_shapes: Mapping[str, tuple[int, ...]]) ->
     opset = tuple(sorted((entry.domain, entry.version) for entry in inferred.at_one.opset_import))
     metadata = tuple(sorted((entry.key, entry.value) for entry in proto.metadata_props))
     builder = _Builder(inferred, loaded.blobs, loaded.source, opset)
-    graph = builder.graph(GRAPH_NAME, inferred.at_one.graph, inferred.at_two.graph, {}, metadata)
+    graph = constants_near_readers(builder.graph(GRAPH_NAME, inferred.at_one.graph, inferred.at_two.graph, {}, metadata))
     problems = tuple(replace(d, location=f"{loaded.source}: {d.location}") for d in verify(graph, "2"))
     problems = problems or non_finite_weights(graph, loaded.source)
     if problems:

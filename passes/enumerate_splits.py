@@ -7,10 +7,11 @@ from difflib import SequenceMatcher
 from itertools import accumulate
 from typing import ClassVar
 
-from autosplitc.ir import CompileError, Diagnostic, DType, Graph, Module, at_batch_one
+from autosplitc.ir import CompileError, Diagnostic, DType, Graph, Module, at_batch_one, constant_values
 
 from .base import Env, Pass
 from .facts import Costs, Liveness, Request, Split, Splits
+from .given_codes import GivenCodes, given_codes
 from .planner import Life, buffers, live_sets
 from .roles import roles
 
@@ -34,10 +35,12 @@ class EnumerateSplits(Pass):
         request = module.fact(Request)
         limit = env.edge.ram_bytes if request.edge_ram_bytes is None else request.edge_ram_bytes
         graph = module.main
-        fewest = _Fewest(graph, env.edge.weight_bits[0], env.edge.act_bits[0], request.input_bits)
+        found = roles(graph, request.keep_float)
+        given = given_codes(graph, found.coded)
+        fewest = _Fewest(graph, given, env.edge.weight_bits[0], env.edge.act_bits[0], request.input_bits)
         crossing = crossing_sets(graph)
         transfers = [sum((fewest.bits(name) + 7) // 8 for name in names) for names in crossing]
-        memory = _memory_bytes(graph, module.fact(Liveness), fewest, frozenset(roles(graph, request.keep_float).weight_axis))
+        memory = _memory_bytes(graph, module.fact(Liveness), fewest, frozenset(found.weight_axis))
         refusals = _refusals(graph, module.fact(Costs), crossing)
         splits = tuple(
             Split(
@@ -59,6 +62,7 @@ class _Fewest:
     """Sizes with every choice of bits at its least."""
 
     graph: Graph
+    given: GivenCodes
     weight_bits: int
     act_bits: int
     input_bits: int
@@ -71,13 +75,23 @@ class _Fewest:
             width = self.input_bits if value in self.graph.input else self.act_bits
         return (type_.elements or 0) * width
 
+    def memory_bits(self, value: str) -> int:
+        """Memory of a value: what the model holds as codes takes the bits of those."""
+        width = self.given.memory_bits.get(value)
+        return self.bits(value) if width is None else (at_batch_one(self.graph.type_of(value)).elements or 0) * width
+
 
 def crossing_sets(graph: Graph) -> list[tuple[str, ...]]:
-    """Return for every position 0..n what ops behind it read of what is there before it: graph inputs, then results in order."""
+    """Return for every position 0..n what ops behind it read of what is there before it: graph inputs, then results in order.
+
+    What depends on constants alone never crosses: both sides make it.
+    """
+    constant = constant_values(graph)
     last: dict[str, int] = {}
     for i, op in enumerate(graph.ops):
         last.update((name, i) for name in op.inputs if name and not graph.is_const(name))
-    born = [(v.name, 0) for v in graph.inputs] + [(r, i + 1) for i, op in enumerate(graph.ops) for r in op.results if r]
+    born = [(v.name, 0) for v in graph.inputs]
+    born += [(r, i + 1) for i, op in enumerate(graph.ops) for r in op.results if r and r not in constant]
     found: list[list[str]] = [[] for _ in range(len(graph.ops) + 1)]
     for name, first in born:
         for position in range(first, last.get(name, -1) + 1):
@@ -94,23 +108,26 @@ def _memory_bytes(graph: Graph, liveness: Liveness, fewest: _Fewest, weights: fr
     index = {name: i for i, name in enumerate(lives)}
     owners = {index[v.value]: index[v.alias_of] for v in lives.values() if v.alias_of}
     joined = buffers({index[n]: Life(v.first, v.last) for n, v in lives.items()}, owners)
-    sizes = [fewest.bits(name) for name in lives]
+    sizes = [fewest.memory_bits(name) for name in lives]
     steps = (sum(sizes[v] for v in live) for live in live_sets(joined, len(graph.ops))[:-1])
     inputs = sum(sizes[index[v.name]] for v in graph.inputs if v.name in index)
     largest = accumulate(steps, max, initial=inputs)
-    held = accumulate(_weight_bits(graph, weights, fewest.weight_bits), initial=0)
+    held = accumulate(_weight_bits(graph, weights, fewest), initial=0)
     return [(w + a + 7) // 8 for w, a in zip(held, largest, strict=True)]
 
 
-def _weight_bits(graph: Graph, weights: frozenset[str], bits: int) -> list[int]:
-    """Return for every op the memory of the weights that it is the first to read."""
-    left = {name: (graph.type_of(name).elements or 0) * bits for name in weights}
+def _weight_bits(graph: Graph, weights: frozenset[str], fewest: _Fewest) -> list[int]:
+    """Return for every op the memory of the weights that it is the first to read; those that the model brings as codes keep their width."""
+    left = {name: (graph.type_of(name).elements or 0) * fewest.weight_bits for name in weights}
+    codes = {op.inputs[0] for op in graph.ops if op.kind == "dequantize_linear" and graph.is_const(op.inputs[0])}
+    left.update((name, (graph.type_of(name).elements or 0) * graph.type_of(name).dtype.bits) for name in codes)
     return [sum(left.pop(name, 0) for name in op.inputs) for op in graph.ops]
 
 
 def _refusals(graph: Graph, costs: Costs, crossing: list[tuple[str, ...]]) -> list[str]:
     """Return for every position why the cut cannot be taken, "" where it can."""
     unknown = {name for name, t in graph.types.items() if at_batch_one(t).elements is None or not t.dtype.bits}
+    idle = _idle_constants(graph)
     found: list[str] = []
     edge = ""
     for position, names in enumerate(crossing):
@@ -122,8 +139,22 @@ def _refusals(graph: Graph, costs: Costs, crossing: list[tuple[str, ...]]) -> li
             elif made:
                 edge = f"the size of {made!r}, made on the edge, is not known"
         sent = next((name for name in names if name in unknown), "")
-        reason = edge or (f"the size of {sent!r}, which crosses, is not known" if sent else "")
+        useless = f"op {idle[position]!r} depends on constants alone, and nothing before the cut reads it" if position in idle else ""
+        reason = edge or useless or (f"the size of {sent!r}, which crosses, is not known" if sent else "")
         found.append(reason or ("nothing crosses" if 0 < position < len(graph.ops) and not names else ""))
+    return found
+
+
+def _idle_constants(graph: Graph) -> dict[int, str]:
+    """Return the positions before which an op makes of constants what only ops behind them read, with its name."""
+    constant = constant_values(graph) - set(graph.outputs)
+    place = {op.name: i for i, op in enumerate(graph.ops)}
+    found: dict[int, str] = {}
+    for i, op in enumerate(graph.ops):
+        made = [r for r in op.results if r]
+        readers = [place[user.name] for r in made for user in graph.users.get(r, ())]
+        if readers and constant.issuperset(made):
+            found.update((position, op.name) for position in range(i + 1, min(readers) + 1) if position not in found)
     return found
 
 

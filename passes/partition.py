@@ -2,7 +2,8 @@
 
 The three share their ops: `edge` is the edge part, the wire's quantisers and `pack`; `cloud` is `unpack`, the wire's dequantisers and the
 cloud part; `whole` is both parts with codes handed over unpacked. So halves and whole can be compared bit for bit. Half-precision floats go
-through their bytes in `whole` too: engines without half-precision arithmetic keep them in single precision from op to op.
+through their bytes in `whole` too: engines without half-precision arithmetic keep them in single precision from op to op. What depends on
+constants alone does not cross: the cloud part has copies of the ops that make it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from autosplitc.ir import Attrs, Const, DType, Graph, Loc, Module, Op, TensorType, Value, at_batch_one, code_dtype, fresh_name, packed_bytes
+from autosplitc.ir import (
+    Attrs,
+    Const,
+    DType,
+    Graph,
+    Loc,
+    Module,
+    Op,
+    TensorType,
+    Value,
+    at_batch_one,
+    code_dtype,
+    constant_makers,
+    constant_values,
+    fresh_name,
+    packed_bytes,
+)
 
 from .base import Env, Pass
 from .facts import Choice, OutputPlace, Plan, Ranges, Request, Solutions, ValueRange, WireLayout, WireTensor
@@ -100,8 +117,21 @@ def _inner_high(found: ValueRange) -> float:
 def _crossing(graph: Graph, position: int) -> tuple[str, ...]:
     """Values that a cloud op reads and that are there before the cut, in the order in which they come to be."""
     wanted = {name for op in graph.ops[position:] for name in op.inputs if name and not graph.is_const(name)}
-    made = (r for op in graph.ops[:position] for r in op.results if r)
+    constant = constant_values(graph)
+    made = (r for op in graph.ops[:position] for r in op.results if r and r not in constant)
     return tuple(name for name in (*graph.input, *made) if name in wanted)
+
+
+def _constant_ops(recipe: EdgeRecipe) -> tuple[tuple[Op, ...], dict[str, str]]:
+    """Return copies of the edge ops that make of constants alone what the cloud reads, and the names of their results by the old ones."""
+    graph = recipe.graph
+    read = [name for op in graph.ops[recipe.position :] for name in op.inputs]
+    copied = constant_makers(graph, read, constant_values(graph))
+    originals = [op for op in graph.ops[: recipe.position] if op.name in copied]
+    names = {r: recipe.named(r, "cloud") for op in originals for r in op.results if r}
+    results = (tuple(names.get(r, r) for r in op.results) for op in originals)
+    inputs = (tuple(names.get(i, i) for i in op.inputs) for op in originals)
+    return tuple(replace(op, results=r, inputs=i) for op, r, i in zip(originals, results, inputs, strict=True)), names
 
 
 def _wire(part: EdgePart, ranges: Mapping[str, ValueRange], name: str, bits: int | None) -> _Wire:
@@ -132,9 +162,9 @@ def _cast(source: str, result: str, type_: TensorType) -> Op:
 
 
 def _cloud_ops(recipe: EdgeRecipe, wires: Iterable[_Wire]) -> tuple[Op, ...]:
-    """Return the ops that turn received codes into numbers, then the cloud's, which read those in place of what crossed."""
-    received: list[Op] = []
-    renamed: dict[str, str] = {}
+    """Return the ops that turn received codes into numbers, then the cloud's, which read those in place of what was made on the edge."""
+    copies, renamed = _constant_ops(recipe)
+    received = list(copies)
     for wire in wires:
         if wire.affine is None:
             renamed[wire.name] = wire.arrived

@@ -2,16 +2,19 @@
 calibration and code generation.
 
 An op of class `mac` or `requantize` works on codes where its float inputs are f32; `same` passes codes, scale and bits through; `float` ops
-read dequantised values, and what they make is a code only where an op on codes reads it.
+read dequantised values, and what they make is a code only where an op on codes reads it. Ops on what the model itself dequantises are
+left to the model's own quantisers (`given_codes.py`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from autosplitc.ir import DType, Graph, Op, op_row
+
+from .given_codes import dequantised
 
 _FIRST_SPATIAL = {"conv": 0, "conv_transpose": 1}
 
@@ -40,10 +43,11 @@ def roles(graph: Graph, keep_float: str = "") -> Roles:
     """
     weight_axis = _weights(graph)
     kept = kept_float(graph, keep_float)
-    quantised = frozenset(op.name for op in graph.ops if op.name not in kept and _works_on_codes(graph, op, weight_axis))
+    given = dequantised(graph)
+    quantised = frozenset(op.name for op in graph.ops if op.name not in kept and _works_on_codes(graph, op, weight_axis, given))
     coded: set[str] = set()
     root: dict[str, str] = {}
-    wanted = _read_by_quantised(graph, quantised)
+    wanted = _read_by_quantised(graph, quantised) - given
     for value in graph.inputs:
         if value.type.dtype is DType.F32 and value.name in wanted:
             coded.add(value.name)
@@ -80,19 +84,17 @@ def _read_by_quantised(graph: Graph, quantised: frozenset[str]) -> frozenset[str
             wanted.update(name for name in op.inputs if name and not graph.is_const(name))
         elif op_row(op.kind).quant == "same" and any(r in wanted for r in op.results):
             wanted.add(op.inputs[0])
-    given = {r for op in graph.ops if op.kind == "dequantize_linear" for r in op.results}
-    return frozenset(wanted - given)
+    return frozenset(wanted)
 
 
-def _works_on_codes(graph: Graph, op: Op, weight_axis: Mapping[str, int]) -> bool:
+def _works_on_codes(graph: Graph, op: Op, weight_axis: Mapping[str, int], given: Collection[str]) -> bool:
     quant = op_row(op.kind).quant
     if quant not in ("mac", "requantize"):
         return False
     if any(t.dtype is not DType.F32 for r, t in zip(op.results, op.types, strict=True) if r):
         return False
     data = [name for name in op.inputs if name and graph.type_of(name).dtype is DType.F32]
-    producers = [graph.producer[name].kind for name in data if name in graph.producer]
-    if "dequantize_linear" in producers:
+    if any(name in given for name in data):
         return False
     if quant == "requantize":
         return any(not graph.is_const(name) for name in data)

@@ -8,11 +8,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from autosplitc.ir import Const, Graph, Module, Op, op_row
+from autosplitc.ir import Const, Graph, Module, Op, constant_values, op_row
 from autosplitc.targets import Network
 
 from ..base import Env
 from ..facts import Costs, Liveness, OpCosts, Request, Sensitivity
+from ..given_codes import GivenCodes
 from ..roles import Roles, roles
 from .problem import NONE, FixedConst, Limits, Link, Operand, OpItem, Problem
 from .tensors import Tensors, error_scale, read_array
@@ -32,7 +33,8 @@ def build(module: Module, env: Env) -> Problem:
     tensors = Tensors(graph, found, request, module.fact(Sensitivity), module.fact(Liveness), env.edge, scale)
     fixed = [c for c in graph.consts if c.name not in found.weight_axis]
     weight_index = {w.name: i for i, w in enumerate(tensors.weights)}
-    table = _OpTable(graph, found, costs, tensors.index, weight_index, {c.name: i for i, c in enumerate(fixed)})
+    fixed_index = {c.name: i for i, c in enumerate(fixed)}
+    table = _OpTable(graph, found, tensors.given, costs, tensors.index, weight_index, fixed_index, constant_values(graph))
     return Problem(
         values=tensors.values,
         groups=tensors.groups,
@@ -80,14 +82,20 @@ def _ns(seconds: float) -> int:
 
 @dataclass(frozen=True)
 class _OpTable:
-    """Turns ops and their costs into items of the problem."""
+    """Turns ops and their costs into items of the problem.
+
+    A quantiser of the model costs nothing where its codes are kept. In the cloud what depends on constants alone is made once, ahead of all
+    samples, so it costs nothing there, on whichever side of the cut it stands.
+    """
 
     graph: Graph
     roles: Roles
+    given: GivenCodes
     costs: Costs
     values: Mapping[str, int]
     weights: Mapping[str, int]
     constants: Mapping[str, int]
+    constant: frozenset[str]
 
     def items(self) -> tuple[OpItem, ...]:
         """Return the ops in graph order."""
@@ -99,15 +107,16 @@ class _OpTable:
         )
 
     def _item(self, op: Op, cost: OpCosts, compute_s: NDArray[Any], traffic_s: NDArray[Any]) -> OpItem:
+        spent = 0.0 if op.name in self.given.fused else 1.0
         return OpItem(
             name=op.name,
             inputs=tuple(self._operand(name) for name in op.inputs),
             results=tuple(self._operand(name) for name in op.results),
             on_codes=op.name in self.roles.quantised,
             mac=self._mac(op),
-            compute_ns=_ns_rows(compute_s),
-            traffic_ns=_ns_rows(traffic_s),
-            cloud_ns=_ns(cost.cloud_s),
+            compute_ns=_ns_rows(compute_s * spent),
+            traffic_ns=_ns_rows(traffic_s * spent),
+            cloud_ns=0 if op.name in self.constant else _ns(cost.cloud_s),
             constants=tuple(dict.fromkeys(self.constants[name] for name in op.inputs if name in self.constants)),
             refusal="" if cost.edge_ok else f"the target does not take {op.kind}",
             file_bits=FILE_BITS_PER_OP,
@@ -117,11 +126,14 @@ class _OpTable:
         return Operand(self.values.get(name, NONE), self.weights.get(name, NONE))
 
     def _mac(self, op: Op) -> tuple[int, int]:
-        """Inputs whose bits a compute table depends on; an op that works on no codes stands in its float row."""
+        """Inputs whose bits a compute table depends on: codes of ours or of the model; other inputs stand in the float row."""
         quant = op_row(op.kind).quant
         if op.name in self.roles.quantised and quant == "mac":
             return 0, 1
-        return (0, NONE) if op.inputs and (op.name in self.roles.quantised or quant == "same") else (NONE, NONE)
+        if op.inputs and (op.name in self.roles.quantised or quant == "same"):
+            return 0, NONE
+        given = [i if name in self.given.bits else NONE for i, name in enumerate(op.inputs[: 2 if quant == "mac" else 1])]
+        return (*given, NONE, NONE)[0], (*given, NONE, NONE)[1]
 
 
 def _ns_rows(table_s: NDArray[Any]) -> tuple[tuple[int, ...], ...]:

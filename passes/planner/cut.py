@@ -25,8 +25,9 @@ class Wire:
 class Cut:
     """The edge ops of a cut, in order, and what follows from them.
 
-    crossing: values that a cloud op reads, in the order in which they come to be. results: model outputs made on the edge.
-    weights, constants: those with a reader on the edge. acts: groups with an activation quantiser. source: values held as codes.
+    crossing: values that a cloud op reads, in the order in which they come to be; none that is made of constants alone. results: model
+    outputs made on the edge. weights, constants: those with a reader on the edge. acts: groups with an activation quantiser. source: values
+    held as codes of ours.
     refusal: why the cut cannot be taken ("" if it can).
     """
 
@@ -53,7 +54,7 @@ def cut_of(problem: Problem, edge_ops: Iterable[int]) -> Cut:
     made = tuple(v for i in ops for v in problem.ops[i].makes)
     inputs = (i for i, v in enumerate(problem.values) if v.is_input)
     present = (*inputs, *made)
-    crossing = tuple(v for v in present if any(r not in on_edge for r in problem.readers[v]))
+    crossing = tuple(v for v in present if not problem.values[v].constant and any(r not in on_edge for r in problem.readers[v]))
     results = tuple(v for v in made if problem.values[v].is_output)
     acts, source = _codes(problem, on_edge, crossing, present)
     wires = tuple(
@@ -113,12 +114,22 @@ def _refusal(problem: Problem, ops: tuple[int, ...], made: tuple[int, ...], cros
     for v in made:
         if problem.values[v].elements is None:
             return f"the size of {problem.values[v].name!r}, made on the edge, is not known"
+    idle = next((i for i in ops if _idle(problem, i, frozenset(ops))), NONE)
+    if idle != NONE:
+        return f"op {problem.ops[idle].name!r} depends on constants alone, and nothing before the cut reads it"
     for v in crossing:
         if problem.values[v].elements is None:
             return f"the size of {problem.values[v].name!r}, which crosses, is not known"
     if 0 < len(ops) < len(problem.ops) and not crossing:
         return "nothing crosses"
     return ""
+
+
+def _idle(problem: Problem, op: int, on_edge: frozenset[int]) -> bool:
+    """Whether an op makes of constants what only the cloud reads, so that an earlier cut is as good."""
+    made = problem.ops[op].makes
+    constant = bool(made) and all(problem.values[v].constant and not problem.values[v].is_output for v in made)
+    return constant and any(problem.readers[v] for v in made) and not any(r in on_edge for v in made for r in problem.readers[v])
 
 
 def _no_bits(problem: Problem, weights: tuple[int, ...], acts: tuple[int, ...], wires: tuple[Wire, ...]) -> str:
@@ -155,11 +166,16 @@ def wire_error(value: Value, act_bits: int, wire_bits: int) -> int:
 
 
 def held_bits(cut: Cut, bits: Assignment, value: int) -> int:
-    """Return the bits of a value's codes on the edge, 0 where it is no code there."""
+    """Return the bits of a value's codes of ours on the edge, 0 where it is no such code there."""
     if value not in cut.source:
         return 0
     kind, index = cut.source[value]
     return bits.acts[index] if kind == "act" else bits.wires[index]
+
+
+def given_bits(problem: Problem, value: int) -> int:
+    """Return the bits of the codes that the model itself holds a value as; 0 where it does not, or there is no value."""
+    return problem.values[value].given_bits if value != NONE else 0
 
 
 def live_values(problem: Problem, cut: Cut) -> list[tuple[int, ...]]:

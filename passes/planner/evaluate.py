@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .cut import Cut, held_bits, live_values, wire_error
+from .cut import Cut, given_bits, held_bits, live_values, wire_error
 from .problem import NONE, Assignment, Limits, Operand, OpItem, Problem, payload_bytes
 
 
@@ -43,23 +43,23 @@ def evaluate(problem: Problem, cut: Cut, bits: Assignment) -> Figures:
 
 def op_ns(problem: Problem, cut: Cut, bits: Assignment, op: OpItem) -> int:
     """Return the latency of an op on the edge: max of compute and traffic with overlap, else their sum."""
-    compute, traffic = compute_and_traffic_ns(cut, bits, op)
+    compute, traffic = compute_and_traffic_ns(problem, cut, bits, op)
     return max(compute, traffic) if problem.overlap else compute + traffic
 
 
-def compute_and_traffic_ns(cut: Cut, bits: Assignment, op: OpItem) -> tuple[int, int]:
+def compute_and_traffic_ns(problem: Problem, cut: Cut, bits: Assignment, op: OpItem) -> tuple[int, int]:
     """Return how long an op on the edge computes and how long it moves data."""
-    first, second = (_row(cut, bits, op.inputs[i]) if i != NONE else -1 for i in op.mac)
+    first, second = (_row(problem, cut, bits, op.inputs[i]) if i != NONE else -1 for i in op.mac)
     operands = (*op.inputs, *op.results)
-    traffic = sum(table[_row(cut, bits, operand)] for table, operand in zip(op.traffic_ns, operands, strict=True))
+    traffic = sum(table[_row(problem, cut, bits, operand)] for table, operand in zip(op.traffic_ns, operands, strict=True))
     return op.compute_ns[first][second], traffic
 
 
-def _row(cut: Cut, bits: Assignment, operand: Operand) -> int:
+def _row(problem: Problem, cut: Cut, bits: Assignment, operand: Operand) -> int:
     """Row of an operand in a cost table; -1 is the last row, float."""
     if operand.weight != NONE:
         return bits.weights[operand.weight] - 1
-    return held_bits(cut, bits, operand.value) - 1
+    return (held_bits(cut, bits, operand.value) or given_bits(problem, operand.value)) - 1
 
 
 def sent_bytes(problem: Problem, cut: Cut, bits: Assignment) -> list[int]:
@@ -88,7 +88,7 @@ def ram_bits(problem: Problem, cut: Cut, bits: Assignment) -> int:
 def value_bits(problem: Problem, cut: Cut, bits: Assignment, value: int) -> int:
     """Return the memory of a value on the edge."""
     held = held_bits(cut, bits, value)
-    width = problem.resident_bits(held) if held else problem.values[value].width_bits
+    width = problem.resident_bits(held) if held else problem.values[value].own_bits
     return (problem.values[value].elements or 0) * width
 
 

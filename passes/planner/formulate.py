@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from .cut import Cut, Wire, live_values, wire_choices, wire_error
+from .cut import Cut, Wire, given_bits, live_values, wire_choices, wire_error
 from .instance import FORBIDDEN, Instance, Linear, Overlapped, Pair, Pick, Var
 from .problem import NONE, Assignment, Operand, OpItem, Problem, payload_bytes
 from .working_set import undominated
@@ -54,6 +54,10 @@ class _Frame:
             return self.index[self.cut.source[operand.value]]
         return NONE
 
+    def fixed_row(self, operand: Operand) -> int:
+        """Return the row in a cost table of an operand without a variable; -1 is the last row, float."""
+        return given_bits(self.problem, operand.value) - 1
+
     def over(self, var: int, value_at: Callable[[int], int]) -> list[int]:
         """Return a number for each of a variable's bits."""
         return [value_at(bits) for bits in self.vars[var].bits]
@@ -100,7 +104,7 @@ def _add_op(frame: _Frame, op: OpItem, latency: _Sum, pairs: list[Pair], overlap
     for operand, table in zip((*op.inputs, *op.results), op.traffic_ns, strict=True):
         var = frame.var_of(operand)
         if var == NONE:
-            moved.const += table[-1]
+            moved.const += table[frame.fixed_row(operand)]
         else:
             moved.add(var, frame.over(var, lambda b, table=table: table[b - 1]))
     traffic = moved.linear()
@@ -119,8 +123,9 @@ def _add_op(frame: _Frame, op: OpItem, latency: _Sum, pairs: list[Pair], overlap
 def _compute(frame: _Frame, op: OpItem) -> tuple[int, int, Table]:
     """Return the variables that an op's compute time depends on and the times over their values; NONE has a single row or column."""
     first, second = (frame.var_of(op.inputs[i]) if i != NONE else NONE for i in op.mac)
-    rows = [b - 1 for b in frame.vars[first].bits] if first != NONE else [-1]
-    columns = [b - 1 for b in frame.vars[second].bits] if second != NONE else [-1]
+    fixed = [frame.fixed_row(op.inputs[i]) if i != NONE else -1 for i in op.mac]
+    rows = [b - 1 for b in frame.vars[first].bits] if first != NONE else fixed[:1]
+    columns = [b - 1 for b in frame.vars[second].bits] if second != NONE else fixed[1:]
     if first == second and first != NONE:
         return first, NONE, tuple((op.compute_ns[r][r],) for r in rows)
     table = tuple(tuple(op.compute_ns[r][c] for c in columns) for r in rows)
@@ -211,7 +216,7 @@ def _steps(frame: _Frame, payload: Linear) -> tuple[Linear, ...]:
             elements = value.elements or 0
             var = frame.var_of(Operand(v))
             if var == NONE:
-                total.const += elements * value.width_bits
+                total.const += elements * value.own_bits
             else:
                 total.add(var, frame.over(var, lambda b, n=elements: n * problem.resident_bits(b)))
         if step == len(live) - 1:

@@ -11,7 +11,7 @@ from autosplitc.ir import Module
 from ..base import Env
 from ..facts import Choice, Costs, Plan, Sensitivity, Solutions, Splits
 from .build import build
-from .cut import Cut, held_bits, live_values, prefix
+from .cut import Cut, given_bits, held_bits, live_values, prefix
 from .evaluate import compute_and_traffic_ns, constant_bits, op_ns, value_bits
 from .problem import Assignment, OpItem, Problem
 
@@ -53,15 +53,16 @@ def plan_layers(module: Module, env: Env) -> tuple[Layer, ...]:
         if i >= plan.position:
             found.append(Layer(op.name, op.kind, "cloud", None, None, None, cost.cloud_s, cost.cloud_bound_by, None, crossing[i]))
             continue
-        compute, traffic = compute_and_traffic_ns(cut, bits, item)
+        compute, traffic = compute_and_traffic_ns(problem, cut, bits, item)
         weights, acts = _codes(problem, cut, bits, item)
+        given = (given_bits(problem, v) for v in item.makes)
         found.append(
             Layer(
                 op.name,
                 op.kind,
                 "edge",
                 min(weights.values(), default=None),
-                min(acts.values(), default=None),
+                min((*acts.values(), *filter(None, given)), default=None),
                 _sqnr_db(noise, {**weights, **acts}),
                 op_ns(problem, cut, bits, item) * 1e-9,
                 "compute" if compute >= traffic else "traffic",
@@ -83,7 +84,7 @@ def _assignment(problem: Problem, cut: Cut, plan: Plan) -> Assignment:
 
 
 def _codes(problem: Problem, cut: Cut, bits: Assignment, item: OpItem) -> tuple[dict[str, int], dict[str, int]]:
-    """Return the bits of an op's weights, and those of its results that are codes."""
+    """Return the bits of an op's weights, and those of its results that are codes of ours."""
     weights = {problem.weights[w].name: bits.weights[w] for w in item.weights}
     acts = {problem.values[v].name: held for v in item.makes if (held := held_bits(cut, bits, v))}
     return weights, acts

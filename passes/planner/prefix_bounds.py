@@ -81,7 +81,7 @@ class _Sweep:
     def _make(self, value: int) -> None:
         held = self._of(self._holder(Operand(value)))
         held.members.append(value)
-        self.crossing += bool(self.problem.readers[value] and self.problem.values[value].elements)
+        self.crossing += bool(self.problem.readers[value]) and self._sends(value)
         self._settle(self._holder(Operand(value)))
 
     def _add(self, op: OpItem) -> None:
@@ -89,7 +89,7 @@ class _Sweep:
         at = self.position
         self.position += 1
         for v in op.reads:
-            self.crossing -= bool(self.problem.readers[v][-1] == at and self.problem.values[v].elements)
+            self.crossing -= self.problem.readers[v][-1] == at and self._sends(v)
         for operand, row in _parts(self.problem, op):
             if operand == Operand():
                 self.total += SCALE * row[-1]
@@ -125,7 +125,7 @@ class _Sweep:
         kind, index = holder
         if kind == "weight":
             return self._cheapest(held, self.problem.weights[index].bits, self.problem.weights[index].error)
-        crossing = [v for v in held.members if self._reads_left(v)]
+        crossing = [v for v in held.members if self._reads_left(v) and not self.problem.values[v].constant]
         if len(held.members) == 1 and crossing and self._only_sent(crossing[0]):
             (value,) = crossing
             return min(SCALE * held.rows[w - 1] + cost for w, cost in self._wire(value, NONE, 0).items())
@@ -134,11 +134,16 @@ class _Sweep:
             possible = [a for a in group.bits if all(self._wire(v, index, a) for v in crossing)]
             sent = {a: sum(min(self._wire(v, index, a).values()) for v in crossing) for a in possible}
             return self._cheapest(held, possible, group.error, sent)
-        return SCALE * held.rows[-1] + sum(min(self._wire(v, NONE, 0).values()) for v in crossing)
+        row = self.problem.values[index].given_bits - 1 if kind == "value" else -1
+        return SCALE * held.rows[row] + sum(min(self._wire(v, NONE, 0).values()) for v in crossing)
 
     def _cheapest(self, held: _Held, bits: Sequence[int], error: Row, sent: dict[int, int] | None = None) -> int:
         costs = (SCALE * held.rows[b - 1] + self.multiplier * error[b - 1] + (sent[b] if sent else 0) for b in bits)
         return min(costs, default=0)
+
+    def _sends(self, value: int) -> bool:
+        """Whether a value takes bytes where it is read behind the cut."""
+        return bool(self.problem.values[value].elements) and not self.problem.values[value].constant
 
     def _reads_left(self, value: int) -> bool:
         return bool(self.problem.readers[value]) and self.problem.readers[value][-1] >= self.position
@@ -195,4 +200,4 @@ def _rows(problem: Problem, operand: Operand) -> list[int]:
         return [-1]
     value = problem.values[operand.value]
     group = problem.groups[value.group].bits if value.group != NONE else ()
-    return [-1, *(b - 1 for b in {*group, *value.wire_bits})]
+    return sorted({-1, value.given_bits - 1, *(b - 1 for b in {*group, *value.wire_bits})})

@@ -61,8 +61,10 @@ class Group:
 class Value:
     """A value that ops read or make.
 
-    elements: None where the size is not known at compile time. width_bits: bits an element takes where it is no code.
-    group: its activation quantiser, NONE where it is never a code on the edge. alias_of: the value whose memory it shares.
+    elements: None where the size is not known at compile time. width_bits: bits an element takes as a number.
+    group: its activation quantiser, NONE where it is never a code of ours on the edge. alias_of: the value whose memory it shares.
+    given_bits: width of the codes that the model itself holds it as, 0 for none; it fixes the value's row, and `memory_bits` what an
+    element takes in memory. constant: made of constants alone; it never crosses, since the cloud makes it again.
     raw: a graph input, or one reshaped: it has one width, and a wire adds no error to it.
     wire_bits: widths at which it may cross; empty: it crosses at its own width.
     wire_error: units that a wire of 1..8 bits (inner) adds to the value held at 1..8 bits or float (outer); empty: none at all.
@@ -78,6 +80,14 @@ class Value:
     raw: bool = False
     wire_bits: tuple[int, ...] = ()
     wire_error: tuple[tuple[int, ...], ...] = ()
+    given_bits: int = 0
+    memory_bits: int = NONE
+    constant: bool = False
+
+    @property
+    def own_bits(self) -> int:
+        """Bits that an element takes in memory where it is no code of ours."""
+        return self.width_bits if self.memory_bits == NONE else self.memory_bits
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from autosplitc.ir import ArrayRef, CompileError, Diagnostic, DType, Graph, at_batch_one, numpy_dtype
+from autosplitc.ir import ArrayRef, CompileError, Diagnostic, DType, Graph, at_batch_one, constant_values, numpy_dtype
 from autosplitc.targets import Target
 
 from ..facts import Liveness, LiveRange, Request, Sensitivity
+from ..given_codes import GivenCodes, dequantised, given_codes
 from ..quantize.errors import FORBIDDEN_NSR
 from ..roles import Roles
 from .problem import NONE, Group, Value, Weight
@@ -86,6 +87,19 @@ class Tensors:
         return {v.value: i for i, v in enumerate(self.liveness.values)}
 
     @cached_property
+    def given(self) -> GivenCodes:
+        """Values held as codes of the model."""
+        return given_codes(self.graph, self.roles.coded)
+
+    @cached_property
+    def _dequantised(self) -> frozenset[str]:
+        return dequantised(self.graph)
+
+    @cached_property
+    def _constant(self) -> frozenset[str]:
+        return constant_values(self.graph)
+
+    @cached_property
     def weights(self) -> tuple[Weight, ...]:
         """Constants held as codes."""
         request = self.request
@@ -123,7 +137,7 @@ class Tensors:
         name = life.value
         type_ = at_batch_one(self.graph.type_of(name))
         root = self.roles.root.get(name, "")
-        raw = type_.dtype is DType.F32 and (life.alias_of or name) in self.graph.input
+        raw = type_.dtype is DType.F32 and (life.alias_of or name) in self.graph.input and name not in self._dequantised
         wire_bits: tuple[int, ...] = ()
         wire_error: tuple[tuple[int, ...], ...] = ()
         if raw:
@@ -142,6 +156,9 @@ class Tensors:
             raw=raw,
             wire_bits=wire_bits,
             wire_error=wire_error,
+            given_bits=self.given.bits.get(name, 0),
+            memory_bits=self.given.memory_bits.get(name, NONE),
+            constant=name in self._constant,
         )
 
     @cached_property

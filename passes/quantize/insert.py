@@ -38,8 +38,8 @@ ABSORBED = ("relu", "clip")
 ON_CODES = ("max_pool", "reshape", "flatten", "squeeze", "unsqueeze", "identity", "transpose", "slice", "split")
 """Ops of class `same` whose standard form takes 8-bit codes."""
 
-SUFFIXES = ("q", "dq", "raw", "scale", "inner", "wire", "rx", "cast")
-"""Endings of the names that quantisation adds."""
+SUFFIXES = ("q", "dq", "raw", "scale", "inner", "wire", "rx", "cast", "cloud")
+"""Endings of the names that quantisation and the cut add."""
 
 
 @dataclass(frozen=True)

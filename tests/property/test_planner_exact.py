@@ -44,7 +44,8 @@ EFFORT = Effort(limit_s=20.0)
 
 
 def random_problem(seed: int, ops: int = 4) -> Problem:
-    """Return a problem with skip connections, shared weights, parallel edges, aliases, several results, pairwise cost tables and refusals.
+    """Return a problem with skip connections, shared weights, parallel edges, aliases, several results, pairwise cost tables and refusals,
+    values that the model holds as codes of its own, and values made of constants alone.
 
     Its limits are loose; see `tightened`.
     """
@@ -58,6 +59,7 @@ def random_problem(seed: int, ops: int = 4) -> Problem:
     pairwise = r.random() < 0.4
     items = [random_op(r, i, values, len(weights), pairwise=pairwise) for i in range(r.randint(2, ops))]
     values, groups = with_groups(r, values, items)
+    values, items = with_given_codes(r, values, items)
     read = {v for op in items for v in op.reads}
     outputs = {i for i, v in enumerate(values) if i not in read or (not v.is_input and r.random() < 0.1)}
     values = [replace(v, is_output=i in outputs and not v.is_input) for i, v in enumerate(values)]
@@ -165,6 +167,24 @@ def with_groups(r: random.Random, values: list[Value], items: Iterable[OpItem]) 
         group = roots.index(root[i]) if i in root else NONE
         found.append(replace(v, group=group, raw=raw, wire_bits=wire_bits, wire_error=() if raw else noise))
     return found, groups
+
+
+def with_given_codes(r: random.Random, values: list[Value], items: list[OpItem]) -> tuple[list[Value], list[OpItem]]:
+    """Let some values without a quantiser of ours be codes of the model, with own memory or none, and some not depend on inputs."""
+    share = r.choice((0.0, 0.5, 1.0))
+    found: list[Value] = []
+    for value in values:
+        constant = not value.is_input and r.random() < 0.3 * share
+        if value.group == NONE and value.width_bits == 32 and r.random() < share:
+            bits = r.choice((2, 4, 8))
+            value = replace(value, given_bits=bits, memory_bits=r.choice((0, bits, bits)))
+        found.append(replace(value, constant=constant))
+    ops: list[OpItem] = []
+    for op in items:
+        given = [i if o.value != NONE and found[o.value].given_bits else NONE for i, o in enumerate(op.inputs[:2])]
+        first, second = (*given, NONE)[:2]
+        ops.append(op if op.on_codes or op.mac != (NONE, NONE) else replace(op, mac=(first, second)))
+    return found, ops
 
 
 def all_figures(problem: Problem, r: random.Random) -> list[Figures]:
