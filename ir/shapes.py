@@ -26,7 +26,12 @@ def result_types(graph: Graph, op: Op) -> tuple[TensorType, ...]:
     inputs = tuple(graph.types.get(name, UNKNOWN_TYPE) for name in op.inputs)
     if rule is None or not inputs or inputs[0].wraps:
         return (UNKNOWN_TYPE,) * len(op.results)
-    found = rule(op, inputs, graph)
+    try:
+        found = rule(op, inputs, graph)
+    except ShapeError:
+        raise
+    except (IndexError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise ShapeError("its attributes do not fit its inputs") from error
     return found + (UNKNOWN_TYPE,) * (len(op.results) - len(found))
 
 

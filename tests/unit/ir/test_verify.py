@@ -178,3 +178,10 @@ def test_facts_speak_of_what_is_there() -> None:
     assert (missing.code, "no value 'q'" in missing.message) == ("AS960", True)
     (nowhere,) = verify(Module((sound(),), (About("edge"),)))
     assert "no graph 'edge'" in nowhere.message
+
+
+def test_attributes_that_do_not_fit_the_inputs_are_a_finding() -> None:
+    image, weights = TensorType(DType.F32, (1, 2, 4, 4)), TensorType(DType.F32, (2, 2, 1, 1))
+    conv = Op(("y",), "conv", ("x", "w"), Attrs.of(strides=(1,)), (image,))
+    graph = Graph("main", (("", 21),), (Value("x", image), Value("w", weights)), (), (conv,), ("y",))
+    assert any("attributes do not fit" in finding.message for finding in verify(graph))
