@@ -266,7 +266,7 @@ def _inline(proto: ModelProto, source: str) -> ModelProto:
 
     try:
         return inliner.inline_local_functions(proto, convert_version=True)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         message = f"the model's local functions cannot be inlined: {_shortened(str(error))}"
         raise CompileError(Diagnostic("AS203", message, source)) from None
 
@@ -285,7 +285,7 @@ def upgrade(proto: ModelProto, source: str) -> ModelProto:
     sparse = _take_sparse(proto.graph)
     try:
         converted = version_converter.convert_version(proto, TARGET_OPSET)
-    except (version_converter.ConvertError, RuntimeError) as error:
+    except (version_converter.ConvertError, RuntimeError, ValueError) as error:
         message = f"the model cannot be upgraded from opset {opset} to {TARGET_OPSET}: {_shortened(str(error))}"
         raise CompileError(Diagnostic("AS204", message, source)) from None
     if sparse:
