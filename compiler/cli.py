@@ -14,6 +14,7 @@ from autosplitc.ir import CompileError, Diagnostic
 
 from . import __version__
 from .cli_errors import from_click, interrupted, report, unexpected
+from .interrupts import remembered_interrupts
 
 _COMMANDS = {
     "compile": "autosplitc.cli_compile:compile_command",
@@ -93,13 +94,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code; whatever stops it is shown as diagnostics, never as a traceback."""
     args = list(sys.argv[1:] if argv is None else argv)
     verbose = any(arg in ("-v", "--verbose") for arg in args)
-    try:
-        return app.main(args, prog_name="autosplitc", standalone_mode=False) or 0
-    except CompileError as error:
-        return report(error, verbose=verbose)
-    except click.UsageError as error:
-        return report(from_click(error), verbose=verbose)
-    except (click.Abort, KeyboardInterrupt):
-        return report(interrupted(), verbose=verbose)
-    except Exception as error:
-        return report(unexpected(error), verbose=verbose)
+    with remembered_interrupts() as interrupts:
+        try:
+            return app.main(args, prog_name="autosplitc", standalone_mode=False, obj=interrupts) or 0
+        except (click.Abort, KeyboardInterrupt):
+            return report(interrupted(), verbose=verbose)
+        except Exception as error:
+            return report(interrupted() if interrupts.seen else _as_diagnostics(error), verbose=verbose)
+
+
+def _as_diagnostics(error: Exception) -> CompileError:
+    if isinstance(error, CompileError):
+        return error
+    return from_click(error) if isinstance(error, click.UsageError) else unexpected(error)

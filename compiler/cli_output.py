@@ -11,6 +11,7 @@ from autosplitc.ir import EXIT_INFEASIBLE, CompileError, Diagnostic, print_modul
 
 from .cli_errors import show
 from .hooks import Timing, Watch
+from .interrupts import Interrupts
 from .progress import ConsoleProgress
 from .result import Result
 from .summary import summary
@@ -19,7 +20,8 @@ from .table_text import columns
 
 def watch_of(*, quiet: bool) -> Watch:
     """Return who looks on at a command: warnings and modules go to stderr, progress too unless it is to be quiet."""
-    return Watch(show, lambda text: click.echo(text, err=True), None if quiet else ConsoleProgress())
+    interrupts = click.get_current_context().find_object(Interrupts) or Interrupts()
+    return Watch(show, lambda text: click.echo(text, err=True), None if quiet else ConsoleProgress(), interrupts.check)
 
 
 def finish(result: Result, *, quiet: bool, as_json: bool, times: bool) -> int:

@@ -28,13 +28,21 @@ def _ignore(what: object) -> None:
     del what
 
 
+def _go_on() -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Who looks on: takes warnings as they come, the text of modules that `--dump-after` asks for, and progress."""
+    """Who looks on: takes warnings as they come, the text of modules that `--dump-after` asks for, and progress.
+
+    `check` is called after every step; it may raise KeyboardInterrupt.
+    """
 
     warn: Callable[[Diagnostic], object] = _ignore
     show: Callable[[str], object] = _ignore
     progress: ConsoleProgress | None = None
+    check: Callable[[], object] = _go_on
 
 
 @dataclass(slots=True)
@@ -68,6 +76,7 @@ class Hooks:
         started_s = time.perf_counter()
         with self.watch.progress.working(step) if self.watch.progress else nullcontext():
             yield
+        self.watch.check()
         self.timings.append(Timing(step, time.perf_counter() - started_s))
 
     def done(self, step: str, module: Module) -> None:

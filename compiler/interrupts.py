@@ -1,0 +1,42 @@
+"""Ctrl-C that is not lost: libraries in C++ may swallow the exception, or turn it into one of their own."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+
+@dataclass(slots=True)
+class Interrupts:
+    """Remembers that the user pressed Ctrl-C."""
+
+    seen: bool = False
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt where one was seen before."""
+        if self.seen:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def remembered_interrupts() -> Generator[Interrupts]:
+    """Raise KeyboardInterrupt on Ctrl-C as usual, and remember it; outside the main thread nothing changes."""
+    found = Interrupts()
+    if threading.current_thread() is not threading.main_thread():
+        yield found
+        return
+
+    def on_interrupt(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        found.seen = True
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield found
+    finally:
+        signal.signal(signal.SIGINT, before)
