@@ -42,11 +42,14 @@ class OurSpellers:
 
 
 def _quantize(piece: Piece, op: Op) -> None:
-    """QuantizeLinear to UINT8; below 8 bits a Clip keeps codes in range, and the quantisers on both sides apart."""
+    """QuantizeLinear to UINT8; below 8 bits a Clip keeps codes in range, and the quantisers on both sides apart.
+
+    Beside the model's own quantisers 8 bits need it too: ONNX Runtime 1.32 makes one of two pairs that follow each other.
+    """
     parameters = _scale_and_zero_point(piece, op.attrs)
     bits = op.type.dtype.bits
     source = piece.value(op.inputs[0])
-    if bits == 8:
+    if bits == 8 and not any(near.kind in _OF_THE_MODEL for near in piece.spelling.graph.ops):
         piece.add("QuantizeLinear", [source, *parameters], op.result)
         return
     codes = piece.add("QuantizeLinear", [source, *parameters])
@@ -75,6 +78,8 @@ def _scale_and_zero_point(piece: Piece, attrs: Attrs) -> list[gs.Tensor]:
     scale = np.array(attrs.float_("scale", 1.0), np.float32)
     return [piece.constant(scale), piece.constant(np.array(attrs.int_("zero_point", 0), np.uint8))]
 
+
+_OF_THE_MODEL = ("quantize_linear", "dequantize_linear")
 
 _Spelling = Callable[[Piece, Op], None]
 _SPELLINGS: dict[str, _Spelling] = {

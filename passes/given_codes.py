@@ -38,6 +38,15 @@ def dequantised(graph: Graph) -> frozenset[str]:
     return frozenset(found)
 
 
+def codes_behind(graph: Graph, value: str) -> str:
+    """Return the codes of at most 8 bits that the model dequantises to make a value, with constant scales; "" where it does not."""
+    maker = graph.producer.get(value)
+    if maker is None or maker.kind != "dequantize_linear" or graph.is_const(maker.inputs[0]):
+        return ""
+    fixed = all(graph.is_const(name) for name in maker.inputs[1:] if name)
+    return maker.inputs[0] if fixed and _code_bits(graph, maker.inputs[0]) else ""
+
+
 def given_codes(graph: Graph, coded: Collection[str]) -> GivenCodes:
     """Return the float values held as codes of the model. Values in `coded` are held as codes of ours and are none of them.
 

@@ -32,6 +32,7 @@ from autosplitc.ir import (
 
 from .base import Env, Pass
 from .facts import Choice, OutputPlace, Plan, Ranges, Request, Solutions, ValueRange, WireLayout, WireTensor
+from .given_codes import codes_behind
 from .quantize.affine import Affine, affine_of_range
 from .quantize.insert import ABSORBED, EdgePart, EdgeRecipe, build_edge, dequantize_op, free_mark, quantize_op
 from .roles import roles
@@ -49,7 +50,7 @@ _HALF = (DType.F16, DType.BF16)
 class _Wire:
     """A crossing tensor: its model name and type, the value that travels, its type, its name in the cloud, and its quantiser.
 
-    Without a quantiser it travels as it is.
+    Without a quantiser it travels as it is, or as the codes that the model makes it of.
     """
 
     name: str
@@ -141,11 +142,15 @@ def _wire(part: EdgePart, ranges: Mapping[str, ValueRange], name: str, bits: int
     if type_.wraps or not (type_.dtype.is_float or type_.dtype is DType.BOOL or type_.dtype[0] in "ui"):
         raise ValueError(f"{name!r} of type {type_} cannot cross")
     if bits is None:
-        arrived = recipe.named(name, "rx") if type_.dtype in _HALF else name
+        arrived = recipe.named(name, "rx") if type_.dtype in _HALF or _joins_quantisers(recipe.graph, type_) else name
         return _Wire(name, type_, part.read_float(name), type_, arrived, None)
     if part.is_coded(name) and part.affine_of(name).bits == bits:
         codes = part.read_codes(name)
         return _Wire(name, type_, codes, part.code_type(name), codes, part.affine_of(name))
+    codes = codes_behind(recipe.graph, name)
+    if codes and recipe.graph.type_of(codes).dtype.bits == bits:
+        codes_type = recipe.graph.type_of(codes)
+        return _Wire(name, type_, codes, codes_type, recipe.named(name, "q"), None)
     origin = ranges[recipe.roles.root[name] if part.is_coded(name) else name]
     affine = affine_of_range(origin.low, origin.high, bits)
     sent, sent_type = recipe.named(name, "wire"), type_.with_dtype(code_dtype(bits, signed=False))
@@ -157,6 +162,11 @@ def _wire(part: EdgePart, ranges: Mapping[str, ValueRange], name: str, bits: int
     return _Wire(name, type_, sent, sent_type, sent, affine)
 
 
+def _joins_quantisers(graph: Graph, type_: TensorType) -> bool:
+    """Whether a number that crosses may lie between an op and a quantiser of the model, which an engine makes one of where it sees both."""
+    return type_.dtype.is_float and any(op.kind in ("quantize_linear", "dequantize_linear") for op in graph.ops)
+
+
 def _cast(source: str, result: str, type_: TensorType) -> Op:
     return Op((result,), "cast", (source,), Attrs.of(to=_ONNX_FLOAT[type_.dtype]), (type_,), Loc((result,)))
 
@@ -166,12 +176,15 @@ def _cloud_ops(recipe: EdgeRecipe, wires: Iterable[_Wire]) -> tuple[Op, ...]:
     copies, renamed = _constant_ops(recipe)
     received = list(copies)
     for wire in wires:
-        if wire.affine is None:
+        if wire.affine is None and wire.type == wire.sent_type:
             renamed[wire.name] = wire.arrived
             continue
         numbers = recipe.named(wire.name, "rx")
         renamed[wire.name] = numbers
-        if wire.type.dtype is DType.F32:
+        if wire.affine is None:
+            maker = recipe.graph.producer[wire.name]
+            received.append(replace(maker, results=(numbers,), inputs=(wire.arrived, *maker.inputs[1:])))
+        elif wire.type.dtype is DType.F32:
             received.append(dequantize_op(wire.sent, numbers, wire.affine, wire.type))
         else:
             single = recipe.named(numbers, "cast")

@@ -70,7 +70,7 @@ def cut_of(problem: Problem, edge_ops: Iterable[int]) -> Cut:
         acts,
         wires,
         source,
-        _refusal(problem, ops, made, crossing) or _no_bits(problem, weights, acts, wires),
+        _refusal(problem, ops, on_edge, made, crossing) or _no_bits(problem, weights, acts, wires),
     )
 
 
@@ -107,14 +107,16 @@ def _touched_by_codes(problem: Problem, on_edge: frozenset[int], value: int) -> 
     return made or any(r in on_edge and problem.ops[r].on_codes for r in problem.readers[value])
 
 
-def _refusal(problem: Problem, ops: tuple[int, ...], made: tuple[int, ...], crossing: tuple[int, ...]) -> str:
+def _refusal(
+    problem: Problem, ops: tuple[int, ...], on_edge: frozenset[int], made: tuple[int, ...], crossing: tuple[int, ...]
+) -> str:
     for i in ops:
         if problem.ops[i].refusal:
             return f"op {problem.ops[i].name!r} cannot run on the edge: {problem.ops[i].refusal}"
     for v in made:
         if problem.values[v].elements is None:
             return f"the size of {problem.values[v].name!r}, made on the edge, is not known"
-    idle = next((i for i in ops if _idle(problem, i, frozenset(ops))), NONE)
+    idle = next((i for i in ops if _idle(problem, i, on_edge)), NONE)
     if idle != NONE:
         return f"op {problem.ops[idle].name!r} depends on constants alone, and nothing before the cut reads it"
     for v in crossing:

@@ -14,7 +14,7 @@ from autosplitc.ir import ArrayRef, CompileError, Diagnostic, DType, Graph, at_b
 from autosplitc.targets import Target
 
 from ..facts import Liveness, LiveRange, Request, Sensitivity
-from ..given_codes import GivenCodes, dequantised, given_codes
+from ..given_codes import GivenCodes, codes_behind, dequantised, given_codes
 from ..quantize.errors import FORBIDDEN_NSR
 from ..roles import Roles
 from .problem import NONE, Group, Value, Weight
@@ -145,6 +145,7 @@ class Tensors:
         elif type_.dtype is DType.F32:
             wire_error = self._wire_errors.get(name) or self._wire_errors.get(root, ())
             wire_bits = self._wire_bits if wire_error else ()
+            wire_error = self._without_resending(name, wire_error)
         return Value(
             name=name,
             elements=life.elements if type_.dtype.bits else None,
@@ -160,6 +161,14 @@ class Tensors:
             memory_bits=self.given.memory_bits.get(name, NONE),
             constant=name in self._constant,
         )
+
+    def _without_resending(self, name: str, errors: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
+        """Return the errors of a wire: none at the bits of codes that the model dequantises, since those codes are what is sent then."""
+        codes = codes_behind(self.graph, name)
+        if not codes:
+            return errors
+        exact = self.graph.type_of(codes).dtype.bits - 1
+        return tuple((*row[:exact], 0, *row[exact + 1 :]) for row in errors)
 
     @cached_property
     def _wire_bits(self) -> tuple[int, ...]:

@@ -1,0 +1,1 @@
+from passes.given_codes import *
