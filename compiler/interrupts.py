@@ -24,19 +24,31 @@ class Interrupts:
 
 @contextmanager
 def remembered_interrupts() -> Generator[Interrupts]:
-    """Raise KeyboardInterrupt on Ctrl-C as usual, and remember it; outside the main thread nothing changes."""
+    """Raise KeyboardInterrupt on Ctrl-C as usual, and remember it; outside the main thread nothing changes.
+
+    While a module is imported it is remembered alone: extension modules crash when their start is broken off.
+    """
     found = Interrupts()
     if threading.current_thread() is not threading.main_thread():
         yield found
         return
 
     def on_interrupt(number: int, frame: FrameType | None) -> None:
-        del number, frame
+        del number
         found.seen = True
-        raise KeyboardInterrupt
+        if not _importing(frame):
+            raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGINT, on_interrupt)
     try:
         yield found
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
