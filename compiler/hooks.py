@@ -99,9 +99,16 @@ class Hooks:
 
 
 def peak_rss_bytes() -> int | None:
-    """Return the most memory that this process ever held; None where the system does not tell."""
+    """Return the most memory that this process ever held; None where the system does not tell.
+
+    Linux's own figure comes first: `ru_maxrss` may be inherited from the process that started this one.
+    """
     if sys.platform == "win32":
         return None
+    status = Path("/proc/self/status")
+    if status.is_file():
+        lines = status.read_text(encoding="ascii", errors="replace").splitlines()
+        return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), None)
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
