@@ -101,9 +101,10 @@ def _warn_of_noise(request: Request, sensitivity: Sensitivity, plans: tuple[Plan
     if plan is None or request.max_error is not None:
         return
     limit = 10 ** (-request.min_sqnr_db / 10)
+    on_wire = {b for b in plan.wire_bits if request.wire_bits is not None and len(request.wire_bits) == 1}
     sides = (
         (request.weight_bits, sensitivity.weights, plan.weight_bits),
-        (request.act_bits, sensitivity.activations, plan.act_bits),
+        (request.act_bits, sensitivity.activations, tuple(b for b in plan.act_bits if b not in on_wire)),
     )
     noisy: list[str] = []
     for asked, errors, chosen in sides:
@@ -111,7 +112,8 @@ def _warn_of_noise(request: Request, sensitivity: Sensitivity, plans: tuple[Plan
         if asked is None or len(asked) != 1:
             noisy += [f"{c.name!r} has {_db(nsr[c.name][c.bits - 1])} at {c.bits} bits" for c in chosen if nsr[c.name][c.bits - 1] > limit]
     if noisy:
-        message = f"{len(noisy)} tensors keep {request.min_sqnr_db:g} dB at no width that the edge takes; each has the widest"
+        count = f"{len(noisy)} tensor{'s keep' if len(noisy) > 1 else ' keeps'}"
+        message = f"{count} {request.min_sqnr_db:g} dB at no width that the edge takes; each has the widest"
         env.warn(Diagnostic("AS503", message, notes=tuple(noisy[:5]), hint="--keep-float REGEX", severity="warning"))
 
 
