@@ -71,6 +71,11 @@ class DType(StrEnum):
         return self in _FLOATS
 
     @property
+    def is_sendable(self) -> bool:
+        """Whether values of this type can cross the wire: integers, booleans and real floating point of 16 bits and more."""
+        return self.is_float or self is DType.BOOL or (self[0] in "ui" and self is not DType.UNKNOWN)
+
+    @property
     def is_code(self) -> bool:
         """Whether elements are integers of at most 8 bits, such as quantised codes."""
         return self[0] in "ui" and 0 < self.bits <= 8

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -105,6 +105,13 @@ def test_an_unknown_size_may_not_be_made_nor_cross() -> None:
     words = Value("ids", TensorType(DType.STRING, (4,)))
     crossing = Graph("main", main.opset, (main.inputs[0], words), main.consts, main.ops, ("y",))
     assert splits_of(crossing)[1].reason == "the size of 'ids', which crosses, is not known"
+
+
+def test_a_type_that_cannot_be_sent_bars_the_cuts_that_it_crosses() -> None:
+    main = graph()
+    ops = tuple(replace(o, types=(TensorType(DType.C64, ("N", 8)),)) if o.name == "b" else o for o in main.ops)
+    reasons = [s.reason for s in splits_of(replace(main, ops=ops))]
+    assert reasons == ["", "", "'b', of type c64, cannot be sent", "", ""]
 
 
 def test_a_cut_that_nothing_crosses_is_none() -> None:
