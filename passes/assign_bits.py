@@ -36,8 +36,9 @@ class AssignBits(Pass):
     def apply(self, module: Module, env: Env) -> Module:
         """Return the module with the fact.
 
-        Raises CompileError: AS151 for bits that the edge does not take, AS152 for a `--cut` that is no cut, AS504 for one that cannot be
-        taken. Warns: AS502 where time ran out before the proof, AS503 for tensors that keep `min_sqnr_db` at no width.
+        Raises CompileError: AS209 for a model that can be cut nowhere, AS151 for bits that the edge does not take, AS152 for a `--cut` that
+        is no cut, AS504 for one that cannot be taken. Warns: AS502 where time ran out before the proof, AS503 for tensors that keep
+        `min_sqnr_db` at no width.
         """
         request, splits = module.fact(Request), module.fact(Splits).splits
         problem = build(module, env)
@@ -50,6 +51,8 @@ class AssignBits(Pass):
         solutions = [*(found.solutions or _nearest(problem, splits, inner, effort)), *ends]
         if wanted and not any(s.position in wanted for s in solutions):
             raise CompileError(_cannot_be_taken(problem, request.cut, splits[wanted[0]]))
+        if not solutions:
+            raise CompileError(_no_plan(problem, splits, request.source))
         names = [op.name for op in module.main.ops]
         plans = undominated_plans(plan_of(problem, s, names) for s in solutions)
         open_ns = [s.bound_ns for s in ends if not s.proven and not excess(problem.limits, s.figures)]
@@ -71,6 +74,13 @@ def _nearest(problem: Problem, splits: tuple[Split, ...], positions: list[int], 
         if solution is not None:
             return [solution]
     return []
+
+
+def _no_plan(problem: Problem, splits: tuple[Split, ...], source: str) -> Diagnostic:
+    """Return the error for a model whose input cannot be sent and that cannot run on the edge as a whole."""
+    ends = (("Cloud-Only", splits[0]), ("Edge-Only", splits[-1]))
+    notes = tuple(f"{name}: {split.reason or prefix(problem, split.position).refusal}" for name, split in ends)
+    return Diagnostic("AS209", "the model can be cut nowhere, nor run on one side alone", source, notes)
 
 
 def _cannot_be_taken(problem: Problem, cut: tuple[str, ...], split: Split) -> Diagnostic:

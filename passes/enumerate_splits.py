@@ -142,7 +142,7 @@ def _refusals(graph: Graph, costs: Costs, crossing: list[tuple[str, ...]]) -> li
         useless = f"op {idle[position]!r} depends on constants alone, and nothing before the cut reads it" if position in idle else ""
         odd = next((name for name in names if not graph.type_of(name).dtype.is_sendable), "")
         closed = f"{odd!r}, of type {graph.type_of(odd).dtype}, cannot be sent" if odd else ""
-        reason = edge or useless or (f"the size of {sent!r}, which crosses, is not known" if sent else closed)
+        reason = edge or useless or closed or (f"the size of {sent!r}, which crosses, is not known" if sent else "")
         found.append(reason or ("nothing crosses" if 0 < position < len(graph.ops) and not names else ""))
     return found
 

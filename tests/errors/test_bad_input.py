@@ -211,6 +211,15 @@ def test_memory_for_no_edge_part_is_cloud_only_with_a_warning(tool: Tool, golden
     assert '"kind": "cloud-only"' in (tool.folder / "out" / "manifest.json").read_text()
 
 
+def test_a_model_that_can_be_cut_nowhere(tool: Tool, golden: Any) -> None:
+    words = helper.make_tensor_value_info("x", TensorProto.STRING, [3])
+    upper = helper.make_node("StringNormalizer", ["x"], ["y"], case_change_action="UPPER")
+    made = helper.make_graph([upper], "g", [words], [helper.make_tensor_value_info("y", TensorProto.STRING, [None])])
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    (tool.folder / "m.onnx").write_bytes(model.SerializeToString())
+    golden(tool(*COMPILE, "-q"), "cut-nowhere", ".txt")
+
+
 def test_an_impossible_limit_writes_the_best_effort(tool: Tool, golden: Any) -> None:
     golden(tool(*COMPILE, "--max-latency", "1us", "-q"), "latency-impossible", ".txt")
     assert (tool.folder / "out" / "manifest.json").is_file()

@@ -104,7 +104,7 @@ def test_an_unknown_size_may_not_be_made_nor_cross() -> None:
     assert [s.reason for s in splits_of(late)] == ["", "", "", "", "the size of 'y', made on the edge, is not known"]
     words = Value("ids", TensorType(DType.STRING, (4,)))
     crossing = Graph("main", main.opset, (main.inputs[0], words), main.consts, main.ops, ("y",))
-    assert splits_of(crossing)[1].reason == "the size of 'ids', which crosses, is not known"
+    assert splits_of(crossing)[1].reason == "'ids', of type string, cannot be sent"
 
 
 def test_a_type_that_cannot_be_sent_bars_the_cuts_that_it_crosses() -> None:
