@@ -44,7 +44,6 @@ class Request(Fact):
     max_latency_s: float | None = None
     cut: tuple[str, ...] = ()
     keep_float: str = ""
-    space: str = "linear"
     pick: int | None = None
     return_result: bool = False
     max_opset: int | None = None

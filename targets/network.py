@@ -22,11 +22,16 @@ class Network:
     overhead_bytes: int = 0
     source: str = ""
 
+    @property
+    def message_s(self) -> float:
+        """Seconds that a message takes besides its payload: overhead x 8 / rate + round trip."""
+        return self.overhead_bytes * 8 / self.rate_bps + self.rtt_s
+
     def transfer_s(self, payload_bytes: int) -> float:
-        """Seconds to send one message: (payload + overhead) x 8 / rate + round trip; 0 for nothing to send."""
+        """Seconds to send one message: payload x 8 / rate, and what every message takes; 0 for nothing to send."""
         if payload_bytes <= 0:
             return 0.0
-        return (payload_bytes + self.overhead_bytes) * 8 / self.rate_bps + self.rtt_s
+        return payload_bytes * 8 / self.rate_bps + self.message_s
 
 
 _OFCOM = "Ofcom, Measuring mobile broadband performance in the UK, 2 April 2015 (tests of October to December 2014)"

@@ -68,7 +68,7 @@ def _limits(request: Request, env: Env, error: int | None, tensor_error: int | N
 
 
 def _link(network: Network) -> Link:
-    return Link(max(1, round(network.rate_bps)), _ns(network.overhead_bytes * 8 / network.rate_bps + network.rtt_s))
+    return Link(max(1, round(network.rate_bps)), _ns(network.message_s))
 
 
 def _memory_bits(const: Const) -> int:
