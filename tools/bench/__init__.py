@@ -1,1 +1,1 @@
-"""autosplitc.bench."""
+"""Benchmarks of the compiler itself: each prints figures and judges nothing by the clock."""
