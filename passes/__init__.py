@@ -23,6 +23,7 @@ from .facts import (
     Step,
     TensorError,
     ValueRange,
+    WireCosts,
     WireLayout,
     WireTensor,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "Step",
     "TensorError",
     "ValueRange",
+    "WireCosts",
     "WireLayout",
     "WireTensor",
     "affine_of_range",

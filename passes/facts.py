@@ -22,7 +22,10 @@ class NamedBits:
 
 @dataclass(frozen=True)
 class Request(Fact):
-    """What the user asked for; the first fact of every module. It speaks of no graph (`graph` is "")."""
+    """What the user asked for; the first fact of every module. It speaks of no graph (`graph` is "").
+
+    edge_sha256, cloud_sha256, net_sha256: digests of the files that targets and link were read from, "" where they have names.
+    """
 
     name: ClassVar[str] = "request"
     source: str
@@ -42,6 +45,9 @@ class Request(Fact):
     min_sqnr_db: float = 30.0
     max_error: float | None = None
     max_latency_s: float | None = None
+    edge_sha256: str = ""
+    cloud_sha256: str = ""
+    net_sha256: str = ""
     cut: tuple[str, ...] = ()
     keep_float: str = ""
     pick: int | None = None
@@ -166,7 +172,8 @@ class Liveness(Fact):
 class OpCosts:
     """Costs of one op. `edge_ok`: the edge target takes it.
 
-    `first_traffic` is its first row in `Costs.traffic_bytes` (inputs, then results).
+    `first_traffic` is its first row in `Costs.traffic_bytes` (inputs, then results). edge_measured: rows of the first operand at which the
+    edge's times were measured; cloud_measured: whether the cloud's was.
     """
 
     op: str
@@ -176,6 +183,19 @@ class OpCosts:
     cloud_bound_by: str
     first_traffic: int
     operands: int
+    edge_measured: tuple[int, ...] = ()
+    cloud_measured: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WireCosts:
+    """What it takes to put a value on the wire at 1..8 bits, and off it again, in seconds; `measured` are the bits that were measured."""
+
+    value: str
+    pack_s: tuple[float, ...]
+    unpack_s: tuple[float, ...]
+    pack_measured: tuple[int, ...] = ()
+    unpack_measured: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -183,6 +203,7 @@ class Costs(Fact):
     """Costs of every op in graph order.
 
     compute_s: f64[ops, ROWS, ROWS]; traffic_bytes: f64[sum of operands, ROWS], both the edge's; cloud_s is at the cloud's float.
+    wires: values that may cross as codes and whose packing or unpacking takes time on these targets; all others take none.
     """
 
     name: ClassVar[str] = "costs"
@@ -191,6 +212,7 @@ class Costs(Fact):
     ops: tuple[OpCosts, ...]
     compute_s: ArrayRef
     traffic_bytes: ArrayRef
+    wires: tuple[WireCosts, ...] = ()
 
     def speaks_of(self) -> Iterable[str]:
         """Names of the ops' first results."""
@@ -232,6 +254,8 @@ class Plan:
 
     weight_bits: constants; act_bits: edge values held as codes (one entry for each that has a quantiser; values that share its scale are
     not repeated); wire_bits: crossing values. Latencies in seconds, predicted. error: sum of noise-to-signal ratios.
+    edge_measured_s, cloud_measured_s: the parts of edge_s and cloud_s that rest on measured ops. latency_p50_s, latency_p95_s: over a trace
+    of the link, None without one.
     `proof` is `optimal` or `feasible`; gap is relative (0 where optimal). `feasible` says that every constraint holds; `violations` name
     those that do not.
     """
@@ -253,6 +277,10 @@ class Plan:
     weight_bits: tuple[NamedBits, ...]
     act_bits: tuple[NamedBits, ...]
     wire_bits: tuple[NamedBits, ...]
+    edge_measured_s: float = 0.0
+    cloud_measured_s: float = 0.0
+    latency_p50_s: float | None = None
+    latency_p95_s: float | None = None
 
     @property
     def latency_s(self) -> float:

@@ -6,7 +6,7 @@ from .network import PRESETS, Network, parse_network
 from .options import option_fields
 from .registry import installed_targets, load_target, target_names
 from .systolic import CycleModel, SystolicTarget
-from .target import BIT_ROWS, FLOAT_ROW, ROWS, OpCost, OpView, Residency, Target, constant_table, row_of, view
+from .target import BIT_ROWS, FLOAT_ROW, ROWS, OpCost, OpView, Residency, Target, constant_table, pack_view, row_of, unpack_view, view
 from .traffic import plain_traffic, row_bytes
 from .units import (
     BANDWIDTH,
@@ -55,6 +55,7 @@ __all__ = [
     "load_target",
     "moves_nothing",
     "option_fields",
+    "pack_view",
     "parse_bandwidth_bytes_per_s",
     "parse_frequency_hz",
     "parse_network",
@@ -67,6 +68,7 @@ __all__ = [
     "row_bytes",
     "row_of",
     "target_names",
+    "unpack_view",
     "vector_elements",
     "view",
 ]

@@ -11,8 +11,9 @@ from .units import RATE, SIZE, TIME, format_quantity, parse_rate_bps, parse_size
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """An uplink: `rate_bps` bits per second (1 Mbps = 10^6), round trip and bytes added to every message.
+    """An uplink: `rate_bps` bits per second (1 Mbps = 10^6), round trip, bytes added to every message, and packets.
 
+    packet_bytes: the most that one packet holds, its header of `header_bytes` included; 0: messages are not cut into packets.
     `text` is the canonical spelling that gives the same network again. `source` says where a preset's figures come from.
     """
 
@@ -21,6 +22,8 @@ class Network:
     rtt_s: float = 0.0
     overhead_bytes: int = 0
     source: str = ""
+    packet_bytes: int = 0
+    header_bytes: int = 0
 
     @property
     def message_s(self) -> float:

@@ -52,6 +52,21 @@ def view(graph: Graph, op: Op) -> OpView:
     return OpView(op.kind, op.attrs, inputs, results, constant, op_macs(op.kind, op.attrs, inputs, results))
 
 
+def pack_view(value: TensorType) -> OpView:
+    """Return quantising and packing a value for the wire, as the edge sees it: kind `pack`, value and result at the wire's bits."""
+    return _wire_view("pack", value)
+
+
+def unpack_view(value: TensorType) -> OpView:
+    """Return unpacking and dequantising a value from the wire, as the cloud sees it: kind `unpack`, read at the wire's bits, made float."""
+    return _wire_view("unpack", value)
+
+
+def _wire_view(kind: str, value: TensorType) -> OpView:
+    at_one = at_batch_one(value)
+    return OpView(kind, Attrs(), (at_one,), (at_one,), (False,), 0)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class OpCost:
     """Cost of one op at every bit-width at once.
@@ -60,12 +75,14 @@ class OpCost:
         Ops without MACs use [first operand's row, FLOAT_ROW]; a table that does not depend on bits is simply constant.
     traffic_bytes: off-chip bytes, one array [ROWS] for each input and then each result, re-fetches included; zeros for absent ones.
     bandwidth_bytes_per_s: off-chip bandwidth. overlap: whether transfers hide behind compute.
+    measured_rows: rows of the first operand whose times were measured on the device; all others are predictions.
     """
 
     compute_s: NDArray[np.float64]
     traffic_bytes: tuple[NDArray[np.float64], ...]
     bandwidth_bytes_per_s: float
     overlap: bool
+    measured_rows: frozenset[int] = frozenset()
 
     def latency_s(self, rows: tuple[int, ...], mac_rows: tuple[int, int]) -> float:
         """Latency at the rows of every input and result and of the two MAC operands.
