@@ -18,6 +18,20 @@ CycleModel: TypeAlias = Literal["scalesim-v1", "scalesim-v3"]
 
 _MODELS = {"scalesim-v1": cycles_v1.cycles, "scalesim-v3": cycles_v3.cycles}
 
+_ABOVE_ZERO = (
+    "rows",
+    "cols",
+    "clock_hz",
+    "bandwidth_bytes_per_s",
+    "vector_bytes_per_s",
+    "float_passes",
+    "accumulator_bits",
+    "ops_per_mac",
+    "input_buffer_bytes",
+    "weight_buffer_bytes",
+    "output_buffer_bytes",
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystolicTarget:
@@ -31,7 +45,10 @@ class SystolicTarget:
     rows, cols: the array. dataflow: what stays in it. cycles: which SCALE-Sim is followed. clock_hz: cycles a second.
     depthwise: how grouped convolutions are mapped. *_buffer_bytes: on-chip buffers. bandwidth_bytes_per_s: off-chip.
     overlap: whether transfers hide behind compute. per_op_s: fixed cost of starting an op. accumulator_bits: bits of a partial sum.
-    unsupported: kinds that cannot run here. Other fields as in `Target`. Raises ValueError for values that make no sense.
+    ops_per_mac: operations that the vendor's peak rate counts a multiply-accumulate as; costs do not depend on it.
+    unsupported: kinds that cannot run here. sources: pairs of a target file's key ("compute.clock") and where its figure comes from.
+    Other fields as in `Target`. Values that cross the wire are quantised, packed and unpacked in the output path: `pack` and `unpack`
+    cost nothing. Raises ValueError for values that make no sense.
     """
 
     name: str
@@ -59,13 +76,12 @@ class SystolicTarget:
     per_op_s: float = 0.0
     max_opset: int = 25
     unsupported: tuple[str, ...] = ()
+    ops_per_mac: int = 2
+    sources: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         """Check the values that the formulas divide by or branch on."""
-        for field in ("rows", "cols", "clock_hz", "bandwidth_bytes_per_s", "vector_bytes_per_s", "float_passes", "accumulator_bits"):
-            if not getattr(self, field) > 0:
-                raise ValueError(f"{field} must be above zero, not {getattr(self, field)}")
-        for field in ("input_buffer_bytes", "weight_buffer_bytes", "output_buffer_bytes"):
+        for field in _ABOVE_ZERO:
             if not getattr(self, field) > 0:
                 raise ValueError(f"{field} must be above zero, not {getattr(self, field)}")
         if self.per_op_s < 0:
@@ -73,10 +89,18 @@ class SystolicTarget:
         if self.dataflow not in ("os", "ws", "is") or self.cycles not in _MODELS or self.depthwise not in ("per-channel", "block-diagonal"):
             raise ValueError(f"unknown dataflow, cycles or depthwise: {self.dataflow}, {self.cycles}, {self.depthwise}")
 
+    @property
+    def peak_ops_per_s(self) -> float:
+        """The rate on a datasheet: rows x cols x clock x ops_per_mac, at 8 bits."""
+        return self.rows * self.cols * self.clock_hz * self.ops_per_mac
+
     def cost(self, op: OpView) -> OpCost | None:
         """Return the cost of an op at every bit-width, or None for a kind in `unsupported`."""
         if op.kind in self.unsupported:
             return None
+        if op.kind in ("pack", "unpack"):
+            nothing = tuple(np.zeros(ROWS) for _ in (*op.inputs, *op.results))
+            return OpCost(np.zeros((ROWS, ROWS)), nothing, self.bandwidth_bytes_per_s, self.overlap)
         parts = products(op, self.cols, self.depthwise)
         if parts:
             buffers = Buffers(self.input_buffer_bytes, self.weight_buffer_bytes, self.output_buffer_bytes, self.accumulator_bits)

@@ -12,7 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autosplitc.ir import DType, TensorType
-from autosplitc.targets import FLOAT_ROW, ROWS, OpCost, SystolicTarget, cycles_v1, cycles_v3, row_of, vector_elements
+from autosplitc.targets import (
+    FLOAT_ROW,
+    ROWS,
+    OpCost,
+    SystolicTarget,
+    cycles_v1,
+    cycles_v3,
+    pack_view,
+    row_of,
+    unpack_view,
+    vector_elements,
+)
 from autosplitc.targets.eyeriss import eyeriss
 from autosplitc.targets.tpu import tpu
 
@@ -124,6 +135,15 @@ def test_ops_that_only_rename_cost_nothing(make_op: MakeOp, kind: str) -> None:
     assert not np.stack(found.traffic_bytes).any()
 
 
+def test_values_for_the_wire_are_packed_and_unpacked_at_no_cost() -> None:
+    value = TensorType(DType.F32, (1, 64, 7, 7))
+    for op in (pack_view(value), unpack_view(value)):
+        found = cost(replace(eyeriss, per_op_s=1.0), op)
+        assert not found.compute_s.any()
+        assert [array.shape for array in found.traffic_bytes] == [(ROWS,), (ROWS,)]
+        assert not np.stack(found.traffic_bytes).any()
+
+
 @pytest.mark.parametrize(
     ("kind", "inputs", "results", "attrs", "work"),
     [
@@ -185,6 +205,7 @@ def test_what_a_target_does_not_support_has_no_cost(make_op: MakeOp) -> None:
         {"bandwidth_bytes_per_s": 0.0},
         {"weight_buffer_bytes": 0},
         {"per_op_s": -1e-6},
+        {"ops_per_mac": 0},
         {"dataflow": "rs"},
         {"cycles": "scalesim-v2"},
     ],
@@ -217,7 +238,7 @@ def test_traffic_grows_with_bits_and_depends_on_nothing_else(
 def test_the_published_devices_are_the_papers() -> None:
     assert (eyeriss.rows, eyeriss.cols, eyeriss.dataflow, eyeriss.clock_hz) == (12, 14, "ws", 200e6)
     assert eyeriss.input_buffer_bytes + eyeriss.weight_buffer_bytes + eyeriss.output_buffer_bytes == 192 * 1024
-    assert math.isclose(eyeriss.rows * eyeriss.cols * eyeriss.clock_hz, 34e9, rel_tol=0.02)
     assert (tpu.rows, tpu.cols, tpu.dataflow, tpu.clock_hz) == (256, 256, "os", 700e6)
     assert tpu.input_buffer_bytes + tpu.weight_buffer_bytes + tpu.output_buffer_bytes == 28 * 2**20
-    assert math.isclose(2 * tpu.rows * tpu.cols * tpu.clock_hz, 96e12, rel_tol=0.05)
+    assert math.isclose(tpu.peak_ops_per_s, 96e12, rel_tol=0.05)
+    assert math.isclose(replace(eyeriss, ops_per_mac=1).peak_ops_per_s, 34e9, rel_tol=0.02)
