@@ -1,10 +1,12 @@
 """Targets: what devices can do and what ops cost on them; the network between them."""
 
 from .checks import check_target, checked_cost
+from .conformance import Finding, conformance, latency_s
 from .gemm import Dataflow, Depthwise, Operand, Product, products
 from .network import PRESETS, Network, parse_network
 from .options import option_fields
 from .registry import installed_targets, load_target, target_names
+from .signature import signature
 from .systolic import CycleModel, SystolicTarget
 from .target import BIT_ROWS, FLOAT_ROW, ROWS, OpCost, OpView, Residency, Target, constant_table, pack_view, row_of, unpack_view, view
 from .traffic import plain_traffic, row_bytes
@@ -38,6 +40,7 @@ __all__ = [
     "CycleModel",
     "Dataflow",
     "Depthwise",
+    "Finding",
     "Network",
     "OpCost",
     "OpView",
@@ -49,9 +52,11 @@ __all__ = [
     "Target",
     "check_target",
     "checked_cost",
+    "conformance",
     "constant_table",
     "format_quantity",
     "installed_targets",
+    "latency_s",
     "load_target",
     "moves_nothing",
     "option_fields",
@@ -67,6 +72,7 @@ __all__ = [
     "products",
     "row_bytes",
     "row_of",
+    "signature",
     "target_names",
     "unpack_view",
     "vector_elements",
