@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from autosplitc.ir import EXIT_USAGE, CompileError, Diagnostic, did_you_mean
 
 from .units import RATE, SIZE, TIME, format_quantity, parse_rate_bps, parse_size_bytes, parse_time_s
+
+HEADER_BYTES = 40
+"""What a packet carries besides its part of the message: IPv4 (20 bytes, RFC 791) and TCP without options (20 bytes, RFC 9293)."""
+
+_SETTINGS = ("rtt", "overhead", "packet", "header")
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +21,7 @@ class Network:
 
     packet_bytes: the most that one packet holds, its header of `header_bytes` included; 0: messages are not cut into packets.
     `text` is the canonical spelling that gives the same network again. `source` says where a preset's figures come from.
+    Raises ValueError for packets that hold nothing besides their header.
     """
 
     text: str
@@ -25,16 +32,36 @@ class Network:
     packet_bytes: int = 0
     header_bytes: int = 0
 
+    def __post_init__(self) -> None:
+        """Check that packets have room."""
+        if self.header_bytes < 0 or (self.packet_bytes and self.packet_bytes <= self.header_bytes):
+            raise ValueError(f"packet_bytes = {self.packet_bytes} leaves no room beside header_bytes = {self.header_bytes}")
+
     @property
     def message_s(self) -> float:
-        """Seconds that a message takes besides its payload: overhead x 8 / rate + round trip."""
+        """Seconds that a message takes besides its payload and its packets' headers: overhead x 8 / rate + round trip."""
         return self.overhead_bytes * 8 / self.rate_bps + self.rtt_s
 
-    def transfer_s(self, payload_bytes: int) -> float:
-        """Seconds to send one message: payload x 8 / rate, and what every message takes; 0 for nothing to send."""
+    @property
+    def packet_s(self) -> float:
+        """Seconds that a packet's header takes; 0 where messages are not cut into packets."""
+        return self.header_bytes * 8 / self.rate_bps if self.packet_bytes else 0.0
+
+    def packets(self, payload_bytes: int) -> int:
+        """Return into how many packets a message is cut; 0 for nothing to send, and where messages are not cut."""
+        if payload_bytes <= 0 or not self.packet_bytes:
+            return 0
+        return -(-(payload_bytes + self.overhead_bytes) // (self.packet_bytes - self.header_bytes))
+
+    def sent_bits(self, payload_bytes: int) -> int:
+        """Return the bits of a message: payload, overhead and the headers of its packets; 0 for nothing to send."""
         if payload_bytes <= 0:
-            return 0.0
-        return payload_bytes * 8 / self.rate_bps + self.message_s
+            return 0
+        return 8 * (payload_bytes + self.overhead_bytes + self.packets(payload_bytes) * self.header_bytes)
+
+    def transfer_s(self, payload_bytes: int) -> float:
+        """Return the seconds to send one message: its bits / rate + round trip; 0 for nothing to send."""
+        return self.sent_bits(payload_bytes) / self.rate_bps + self.rtt_s if payload_bytes > 0 else 0.0
 
 
 _OFCOM = "Ofcom, Measuring mobile broadband performance in the UK, 2 April 2015 (tests of October to December 2014)"
@@ -70,30 +97,17 @@ PRESETS: dict[str, Network] = {
 
 
 def parse_network(text: str) -> Network:
-    """Return the network of `3mbps`, `3mbps,rtt=20ms,overhead=40B`, a preset (`ble`, `3g`, `4g`, `5g`, `wifi`) or `ble,rtt=30ms`.
+    """Return the network of `3mbps`, `3mbps,rtt=20ms,overhead=40B,packet=1500B`, a preset (`ble`, `3g` ...) or `ble,rtt=30ms`.
 
-    Raises CompileError (AS401 for the form, AS402 for a quantity; exit 2).
+    `packet=0B` takes a preset's packets away. Raises CompileError (AS401 for the form, AS402 for a quantity; exit 2).
     """
     head, *settings = (part.strip() for part in text.split(","))
     try:
         preset = PRESETS.get(head.lower())
         base = preset if preset is not None else Network("", _rate(head))
-        rtt_s, overhead_bytes = base.rtt_s, base.overhead_bytes
-        seen: set[str] = set()
-        for setting in settings:
-            key, equals, value = (part.strip() for part in setting.partition("="))
-            if not equals or key not in ("rtt", "overhead"):
-                raise _error(f"{setting!r} is no setting of a network", _setting_hint(key, equals))
-            if key in seen:
-                raise _error(f"{key!r} is given twice", "give it once")
-            seen.add(key)
-            if key == "rtt":
-                rtt_s = parse_time_s(value, "rtt")
-            else:
-                overhead_bytes = parse_size_bytes(value, "overhead", zero=True)
+        return _with_settings(base, settings)
     except CompileError as error:
         raise error.at(f'network "{text}"') from None
-    return _canonical(base, rtt_s, overhead_bytes)
 
 
 def _rate(head: str) -> float:
@@ -104,20 +118,54 @@ def _rate(head: str) -> float:
     return parse_rate_bps(head)
 
 
+def _with_settings(base: Network, settings: Iterable[str]) -> Network:
+    """Return a network with settings such as `rtt=20ms`, named by what differs from `base`."""
+    values: dict[str, str] = {}
+    for setting in settings:
+        key, equals, value = (part.strip() for part in setting.partition("="))
+        if not equals or key not in _SETTINGS:
+            raise _error(f"{setting!r} is no setting of a network", _setting_hint(key, equals))
+        if key in values:
+            raise _error(f"{key!r} is given twice", "give it once")
+        values[key] = value
+    rtt_s = parse_time_s(values["rtt"], "rtt") if "rtt" in values else base.rtt_s
+    overhead_bytes = _bytes(values, "overhead", base.overhead_bytes)
+    packet_bytes = _bytes(values, "packet", base.packet_bytes)
+    if not packet_bytes and "header" in values:
+        raise _error("'header' without 'packet': there is nothing that it could head", f"packet=1500B,header={values['header']}")
+    header_bytes = _bytes(values, "header", _usual_header(base)) if packet_bytes else 0
+    if packet_bytes and packet_bytes <= header_bytes:
+        message = f"a packet of {packet_bytes} B leaves no room beside its header of {header_bytes} B"
+        raise _error(message, f"packet={header_bytes + 1460}B")
+    return _named(replace(base, rtt_s=rtt_s, overhead_bytes=overhead_bytes, packet_bytes=packet_bytes, header_bytes=header_bytes), base)
+
+
+def _bytes(values: Mapping[str, str], key: str, otherwise: int) -> int:
+    return parse_size_bytes(values[key], key, zero=True) if key in values else otherwise
+
+
+def _usual_header(base: Network) -> int:
+    return base.header_bytes if base.packet_bytes else HEADER_BYTES
+
+
 def _setting_hint(key: str, equals: str) -> str:
     if equals:
-        return did_you_mean(key, ("rtt", "overhead"))
+        return did_you_mean(key, _SETTINGS)
     return "write 3mbps,rtt=20ms,overhead=40B"
 
 
-def _canonical(base: Network, rtt_s: float, overhead_bytes: int) -> Network:
-    """Name what differs from the preset, or from a link without round trip and overhead."""
+def _named(network: Network, base: Network) -> Network:
+    """Return a network with its canonical text: what differs from the preset, or from a link of this rate alone."""
     words = [base.text or format_quantity(base.rate_bps, RATE)]
-    if rtt_s != base.rtt_s:
-        words.append(f"rtt={format_quantity(rtt_s, TIME)}")
-    if overhead_bytes != base.overhead_bytes:
-        words.append(f"overhead={format_quantity(overhead_bytes, SIZE)}")
-    return replace(base, text=",".join(words), rtt_s=rtt_s, overhead_bytes=overhead_bytes)
+    if network.rtt_s != base.rtt_s:
+        words.append(f"rtt={format_quantity(network.rtt_s, TIME)}")
+    if network.overhead_bytes != base.overhead_bytes:
+        words.append(f"overhead={format_quantity(network.overhead_bytes, SIZE)}")
+    if network.packet_bytes != base.packet_bytes:
+        words.append(f"packet={format_quantity(network.packet_bytes, SIZE)}")
+    if network.packet_bytes and network.header_bytes != _usual_header(base):
+        words.append(f"header={format_quantity(network.header_bytes, SIZE)}")
+    return replace(network, text=",".join(words))
 
 
 def _error(message: str, hint: str) -> CompileError:

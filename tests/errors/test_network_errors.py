@@ -64,6 +64,22 @@ error[AS402]: overhead '-40B' must not be negative
 error[AS401]: 'rtt' is given twice
   --> network "ble,rtt=1ms,rtt=2ms"
   hint: give it once""",
+    "3mbps,packet=1500": """\
+error[AS402]: packet '1500' has no unit
+  --> network "3mbps,packet=1500"
+  hint: did you mean 1500B?""",
+    "3mbps,header=20B": """\
+error[AS401]: 'header' without 'packet': there is nothing that it could head
+  --> network "3mbps,header=20B"
+  hint: packet=1500B,header=20B""",
+    "3mbps,packet=40B": """\
+error[AS401]: a packet of 40 B leaves no room beside its header of 40 B
+  --> network "3mbps,packet=40B"
+  hint: packet=1500B""",
+    "3mbps,paket=1500B": """\
+error[AS401]: 'paket=1500B' is no setting of a network
+  --> network "3mbps,paket=1500B"
+  hint: did you mean "packet"?""",
 }
 
 

@@ -40,6 +40,30 @@ def test_sending_takes_bits_over_rate_plus_a_round_trip() -> None:
     assert math.isclose(network.transfer_s(335), 375 * 8 / 3e6 + 0.02)
 
 
+def test_a_message_is_cut_into_packets_of_which_each_has_a_header() -> None:
+    network = parse_network("3mbps,rtt=20ms,overhead=40B,packet=1500B,header=28B")
+    assert (network.packet_bytes, network.header_bytes) == (1500, 28)
+    assert network.packets(1472 - 40) == 1
+    assert network.packets(1472 - 40 + 1) == 2
+    assert network.sent_bits(3000) == 8 * (3040 + 3 * 28)
+    assert math.isclose(network.transfer_s(3000), (3040 + 3 * 28) * 8 / 3e6 + 0.02)
+    assert math.isclose(network.transfer_s(3000), 3000 * 8 / 3e6 + network.message_s + 3 * network.packet_s)
+    assert network.packets(0) == network.sent_bits(0) == network.transfer_s(0) == 0
+
+
+def test_a_header_is_that_of_ip_and_tcp_unless_it_is_given() -> None:
+    network = parse_network("3mbps,packet=1.5kB")
+    assert (network.packet_bytes, network.header_bytes, network.text) == (1500, 40, "3mbps,packet=1.5kB")
+    assert parse_network("3mbps,packet=1.5kB,header=40B") == network
+    assert parse_network("3mbps").packets(10**6) == 0
+    assert parse_network("3mbps,packet=0B") == parse_network("3mbps")
+
+
+def test_packets_without_room_are_refused() -> None:
+    with pytest.raises(ValueError, match="packet_bytes = 40"):
+        Network("odd", 1e6, packet_bytes=40, header_bytes=40)
+
+
 RATES = st.builds("{}.{}{}".format, st.integers(1, 999), st.integers(0, 999), st.sampled_from(["kbps", "mbps"]))
 
 
@@ -47,10 +71,19 @@ RATES = st.builds("{}.{}{}".format, st.integers(1, 999), st.integers(0, 999), st
     head=st.sampled_from(list(PRESETS)) | RATES,
     rtt_us=st.none() | st.integers(0, 10**6),
     overhead=st.none() | st.integers(0, 5000),
+    packet=st.none() | st.integers(101, 9000),
+    header=st.none() | st.integers(0, 100),
 )
-def test_the_canonical_text_reads_back_as_the_same_network(head: str, rtt_us: int | None, overhead: int | None) -> None:
+def test_the_canonical_text_reads_back_as_the_same_network(
+    head: str, rtt_us: int | None, overhead: int | None, packet: int | None, header: int | None
+) -> None:
     text = head + (f",rtt={rtt_us}us" if rtt_us is not None else "") + (f",overhead={overhead}B" if overhead is not None else "")
+    if packet is not None:
+        text += f",packet={packet}B" + (f",header={header}B" if header is not None else "")
     network = parse_network(text)
     assert parse_network(network.text) == network
     assert network.rtt_s == (rtt_us / 10**6 if rtt_us is not None else PRESETS[head].rtt_s if head in PRESETS else 0)
     assert network.overhead_bytes == (overhead or 0)
+    if packet is not None:
+        assert network.packet_bytes == packet
+        assert network.header_bytes == (40 if header is None else header)
