@@ -1,4 +1,4 @@
-"""estimate-cost: what every op costs on the edge at every bit-width, and on the cloud in float."""
+"""estimate-cost: what every op costs on the edge at every bit-width and on the cloud in float, and what the wire's codes cost both."""
 
 from __future__ import annotations
 
@@ -8,16 +8,41 @@ from typing import ClassVar
 
 import numpy as np
 
-from autosplitc.ir import ArrayRef, CompileError, Diagnostic, DType, Graph, Module, Op, TensorType, blob_from_array
-from autosplitc.targets import FLOAT_ROW, ROWS, OpCost, OpView, Target, checked_cost, products, view
+from autosplitc.ir import (
+    ArrayRef,
+    CompileError,
+    Diagnostic,
+    DType,
+    Graph,
+    Module,
+    Op,
+    TensorType,
+    at_batch_one,
+    blob_from_array,
+    constant_values,
+)
+from autosplitc.targets import (
+    BIT_ROWS,
+    FLOAT_ROW,
+    ROWS,
+    OpCost,
+    OpView,
+    Target,
+    checked_cost,
+    pack_view,
+    products,
+    row_of,
+    unpack_view,
+    view,
+)
 
 from .base import Env, Pass
-from .facts import Costs, OpCosts, Ranges
+from .facts import Costs, OpCosts, Ranges, WireCosts
 
 
 @dataclass(frozen=True)
 class EstimateCost(Pass):
-    """Ask both targets for the cost of every op of `main`.
+    """Ask both targets for the cost of every op of `main`, and of packing and unpacking every value that may cross as codes.
 
     A value whose size is known only at run time counts with the largest size seen in calibration (`Ranges.sizes`), or as nothing where
     none was seen; such ops stay in the cloud, so only its figures rest on that.
@@ -37,23 +62,36 @@ class EstimateCost(Pass):
 
 
 def estimate(graph: Graph, edge: Target, cloud: Target, seen_elements: Mapping[str, int]) -> Costs:
-    """Return the costs of a graph's ops. `seen_elements` holds the sizes of values that are not known from the graph."""
+    """Return the costs of a graph's ops and wires. `seen_elements` holds the sizes of values that are not known from the graph."""
     records: list[OpCosts] = []
     edge_costs: list[OpCost | None] = []
     problems: list[Diagnostic] = []
     first_traffic = 0
     for op in graph.ops:
         seen = _seen_view(graph, op, seen_elements)
-        edge_cost = _cost(edge, seen, op, problems)
-        cloud_cost = _cost(cloud, seen, op, problems)
+        edge_cost = _cost(edge, seen, op.name, problems)
+        cloud_cost = _cost(cloud, seen, op.name, problems)
         edge_costs.append(edge_cost)
         if cloud_cost is None:
             problems.append(_cannot_run(cloud, op))
             continue
         cloud_s, bound_by = _float_latency(cloud_cost)
         operands = len(op.inputs) + len(op.results)
-        records.append(OpCosts(op.name, seen.macs, edge_cost is not None, cloud_s, bound_by, first_traffic, operands))
+        records.append(
+            OpCosts(
+                op=op.name,
+                macs=seen.macs,
+                edge_ok=edge_cost is not None,
+                cloud_s=cloud_s,
+                cloud_bound_by=bound_by,
+                first_traffic=first_traffic,
+                operands=operands,
+                edge_measured=() if edge_cost is None else tuple(sorted(edge_cost.measured_rows)),
+                cloud_measured=FLOAT_ROW in cloud_cost.measured_rows,
+            )
+        )
         first_traffic += operands
+    wires = _wires(graph, edge, cloud, problems)
     if problems:
         raise CompileError(problems)
     bandwidth_bytes_per_s, overlap = _edge_memory(edge, graph, edge_costs)
@@ -64,7 +102,7 @@ def estimate(graph: Graph, edge: Target, cloud: Target, seen_elements: Mapping[s
             compute_s[index] = cost.compute_s
             if record.operands:
                 traffic_bytes[record.first_traffic : record.first_traffic + record.operands] = cost.traffic_bytes
-    return Costs(graph.name, bandwidth_bytes_per_s, overlap, tuple(records), _table(compute_s), _table(traffic_bytes))
+    return Costs(graph.name, bandwidth_bytes_per_s, overlap, tuple(records), _table(compute_s), _table(traffic_bytes), wires)
 
 
 def _seen_elements(module: Module) -> dict[str, int]:
@@ -89,10 +127,51 @@ def _seen_type(type_: TensorType, elements: int | None) -> TensorType:
     return TensorType(type_.dtype, (elements,))
 
 
-def _cost(target: Target, seen: OpView, op: Op, problems: list[Diagnostic]) -> OpCost | None:
-    """Return a cost; what is wrong with it goes to `problems`."""
+def _wires(graph: Graph, edge: Target, cloud: Target, problems: list[Diagnostic]) -> tuple[WireCosts, ...]:
+    """Return what packing and unpacking take for every value that may cross as codes, where it is anything at all.
+
+    Values of one type cost the same, so the targets are asked once for each. A target that knows no packing takes no time for it.
+    """
+    known: dict[TensorType, WireCosts] = {}
+    found: list[WireCosts] = []
+    for name, type_ in _may_cross(graph):
+        if type_ not in known:
+            pack = _cost(edge, pack_view(type_), name, problems)
+            unpack = _cost(cloud, unpack_view(type_), name, problems)
+            known[type_] = WireCosts(name, _times(pack, _AS_CODES), _times(unpack, _AS_FLOAT), _bits_measured(pack), _bits_measured(unpack))
+        if any(known[type_].pack_s) or any(known[type_].unpack_s):
+            found.append(replace(known[type_], value=name))
+    return tuple(found)
+
+
+def _may_cross(graph: Graph) -> list[tuple[str, TensorType]]:
+    """Return the f32 values of known size that ops read, constants and what is made of them aside, with their types at batch size 1."""
+    constant = constant_values(graph)
+    names = (*(v.name for v in graph.inputs), *(r for op in graph.ops for r in op.results if r and r not in constant))
+    types = ((name, at_batch_one(graph.type_of(name))) for name in names if graph.users.get(name))
+    return [(name, type_) for name, type_ in types if type_.dtype is DType.F32 and type_.elements is not None]
+
+
+_AS_CODES = tuple((row, row) for row in range(FLOAT_ROW))
+"""Rows of input and result of packing at 1..8 bits."""
+_AS_FLOAT = tuple((row, FLOAT_ROW) for row in range(FLOAT_ROW))
+"""The same of unpacking: what it makes is float."""
+
+
+def _times(cost: OpCost | None, rows: tuple[tuple[int, int], ...]) -> tuple[float, ...]:
+    if cost is None or cost is _NOTHING:
+        return (0.0,) * len(rows)
+    return tuple(cost.latency_s(pair, (pair[0], FLOAT_ROW)) for pair in rows)
+
+
+def _bits_measured(cost: OpCost | None) -> tuple[int, ...]:
+    return () if cost is None else tuple(b for b in BIT_ROWS if row_of(b) in cost.measured_rows)
+
+
+def _cost(target: Target, seen: OpView, name: str, problems: list[Diagnostic]) -> OpCost | None:
+    """Return a cost of op or value `name`; what is wrong with it goes to `problems`."""
     try:
-        return checked_cost(target, seen, op.name)
+        return checked_cost(target, seen, name)
     except CompileError as error:
         problems.extend(error.diagnostics)
         return _NOTHING

@@ -202,3 +202,76 @@ def test_an_edge_has_one_memory() -> None:
     with pytest.raises(CompileError) as caught:
         estimate(network(), broken_at("add", lambda op: replace(plain(op), overlap=True)), tpu, {})
     assert [d.code for d in caught.value.diagnostics] == ["AS422"]
+
+
+def packing(op: OpView) -> OpCost | None:
+    """Packing takes 1 s + a byte/s of what is read and written at their bits; four elements are measured at 8 bits and in float."""
+    if op.kind not in ("pack", "unpack"):
+        return plain(op)
+    elements = op.inputs[0].elements or 0
+    bits = np.array([1, 2, 3, 4, 5, 6, 7, 8, 32], np.float64)
+    compute_s = np.arange(ROWS * ROWS, dtype=np.float64).reshape(ROWS, ROWS)
+    measured = frozenset({7, FLOAT_ROW}) if op.inputs[0].dims == (1, 16, 4, 4) else frozenset[int]()
+    return OpCost(compute_s, (elements * bits / 8, elements * bits / 8), 1.0, False, measured)
+
+
+def test_packing_and_unpacking_stand_at_every_width_of_the_wire() -> None:
+    costs = estimate(network(), Odd(packing), Odd(lambda op: None if op.kind == "unpack" else plain(op)), {})
+    wires = {w.value: w for w in costs.wires}
+    assert list(wires) == ["x", "a", "p", "s", "f"]
+    for b in range(1, 9):
+        assert wires["x"].pack_s[b - 1] == 9 * (b - 1) + 8 + 2 * (3 * 64 * b / 8)
+    assert wires["x"].unpack_s == (0.0,) * 8
+    assert (wires["p"].pack_measured, wires["a"].pack_measured, wires["p"].unpack_measured) == ((8,), (), ())
+    cloud = estimate(network(), eyeriss, Odd(packing), {}).wires[0]
+    assert cloud.pack_s == (0.0,) * 8
+    for b in range(1, 9):
+        assert cloud.unpack_s[b - 1] == 9 * (b - 1) + 8 + 3 * 64 * b / 8 + 3 * 64 * 4
+
+
+def test_what_takes_no_time_to_pack_has_no_record() -> None:
+    assert estimate(network(), eyeriss, tpu, {}).wires == ()
+    assert estimate(network(), Odd(lambda op: None if "pack" in op.kind else plain(op)), tpu, {}).wires == ()
+
+
+def test_values_of_one_type_are_asked_for_once() -> None:
+    asked: list[tuple[str, TensorType]] = []
+
+    def counting(op: OpView) -> OpCost | None:
+        asked.append((op.kind, op.inputs[0]))
+        return plain(op)
+
+    estimate(network(), Odd(counting), tpu, {})
+    packed = [type_ for kind, type_ in asked if kind == "pack"]
+    assert packed == [f32(1, 3, 8, 8), f32(1, 16, 8, 8), f32(1, 16, 4, 4), f32(1, 256)]
+
+
+def test_a_packing_that_makes_no_sense_names_the_value() -> None:
+    with pytest.raises(CompileError) as caught:
+        estimate(network(), eyeriss, broken_at("unpack", lambda _: 3.0), {})
+    assert [(d.code, d.location) for d in caught.value.diagnostics] == [("AS420", f'op "{name}"') for name in "xapf"]
+    assert "gives no usable cost for unpack: its cost method returned a float" in caught.value.diagnostics[0].message
+
+
+def test_constants_and_unknown_sizes_never_cross() -> None:
+    ops = (
+        Op(("c",), "relu", ("w",), Attrs(), (f32(4),)),
+        Op(("d",), "add", ("x", "c"), Attrs(), (f32(1, 4),)),
+        Op(("u",), "onnx.Compress", ("d",), Attrs(), (f32(None),)),
+        Op(("y",), "relu", ("u",), Attrs(), (f32(None),)),
+    )
+    graph = Graph("main", (("", 21),), (Value("x", f32(1, 4)),), (constant("w", 4),), ops, ("y",))
+    assert [w.value for w in estimate(graph, Odd(packing), tpu, {}).wires] == ["x", "d"]
+
+
+def test_the_rows_that_were_measured_are_named() -> None:
+    edge = Odd(lambda op: replace(plain(op), measured_rows=frozenset({FLOAT_ROW, 3}) if op.kind == "conv" else frozenset()))
+    cloud = Odd(lambda op: replace(plain(op), measured_rows=frozenset({FLOAT_ROW if op.kind == "add" else 7})))
+    costs = estimate(network(), edge, cloud, {})
+    assert [o.edge_measured for o in costs.ops] == [(3, FLOAT_ROW), (), (), (), ()]
+    assert [o.cloud_measured for o in costs.ops] == [False, False, True, False, False]
+
+
+def test_packing_may_have_another_memory() -> None:
+    edge = Odd(lambda op: replace(plain(op), overlap=op.kind == "pack", bandwidth_bytes_per_s=3.0 if op.kind == "pack" else 1e9))
+    assert estimate(network(), edge, tpu, {}).edge_bandwidth_bytes_per_s == 1e9
