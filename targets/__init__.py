@@ -1,15 +1,20 @@
 """Targets: what devices can do and what ops cost on them; the network between them."""
 
+from .array import CycleModel
+from .bit_serial import BitMode, BitSerialTarget
 from .checks import check_target, checked_cost
 from .conformance import Finding, conformance, latency_s
+from .curve import ANY_KIND, FLOAT_COLUMN, Curve
 from .gemm import Dataflow, Depthwise, Operand, Product, products
 from .network import PRESETS, Network, parse_network
 from .options import option_fields
 from .registry import installed_targets, load_target, target_names
+from .roofline import RooflineTarget
 from .signature import signature
-from .systolic import CycleModel, SystolicTarget
+from .systolic import SystolicTarget
+from .table import TableTarget
 from .target import BIT_ROWS, FLOAT_ROW, ROWS, OpCost, OpView, Residency, Target, constant_table, pack_view, row_of, unpack_view, view
-from .traffic import plain_traffic, row_bytes
+from .traffic import moves_nothing, plain_traffic, row_bytes
 from .units import (
     BANDWIDTH,
     FREQUENCY,
@@ -25,11 +30,13 @@ from .units import (
     parse_size_bytes,
     parse_time_s,
 )
-from .vector import moves_nothing, vector_elements
+from .vector import vector_elements
 
 __all__ = [
+    "ANY_KIND",
     "BANDWIDTH",
     "BIT_ROWS",
+    "FLOAT_COLUMN",
     "FLOAT_ROW",
     "FREQUENCY",
     "PRESETS",
@@ -37,6 +44,9 @@ __all__ = [
     "ROWS",
     "SIZE",
     "TIME",
+    "BitMode",
+    "BitSerialTarget",
+    "Curve",
     "CycleModel",
     "Dataflow",
     "Depthwise",
@@ -48,7 +58,9 @@ __all__ = [
     "Product",
     "Quantity",
     "Residency",
+    "RooflineTarget",
     "SystolicTarget",
+    "TableTarget",
     "Target",
     "check_target",
     "checked_cost",

@@ -151,3 +151,11 @@ class Target(Protocol):
 def constant_table(value: float) -> NDArray[Any]:
     """Return a [ROWS, ROWS] compute table that does not depend on bits."""
     return np.full((ROWS, ROWS), value, np.float64)
+
+
+def wider_table(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a [ROWS, ROWS] compute table that depends on the wider operand alone: `values` [ROWS] at its row."""
+    return values[_WIDER_ROW]
+
+
+_WIDER_ROW = np.maximum.outer(np.arange(ROWS), np.arange(ROWS))

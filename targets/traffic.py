@@ -27,11 +27,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autosplitc.ir import TensorType
+from autosplitc.ir import TensorType, op_row
 
 from .gemm import Dataflow, Operand, Product
 from .target import BIT_ROWS, ROWS, OpView
-from .vector import moves_nothing
 
 Row = NDArray[np.float64]
 """Bytes at every bit-width, shape [ROWS]."""
@@ -58,6 +57,11 @@ class _Reuse:
     passes: int
 
 
+def moves_nothing(kind: str) -> bool:
+    """Whether an op of this kind only renames or reads a shape, so that no element moves."""
+    return kind == "shape" or op_row(kind).reshape_like
+
+
 def row_bytes(type_: TensorType, float_bits: int) -> Row:
     """Return bytes of one element at every bit-width, fractions included; shape [ROWS]. Strings and unknown types take none."""
     if type_.dtype in _FLOAT_LIKE:
@@ -77,7 +81,9 @@ def plain_traffic(op: OpView, float_bits: int) -> tuple[Row, ...]:
 def product_traffic(
     op: OpView, parts: tuple[Product, ...], dataflow: Dataflow, rows: int, cols: int, buffers: Buffers, float_bits: int
 ) -> tuple[Row, ...]:
-    """Return bytes for every input and then every result of an op that consists of `parts`."""
+    """Return bytes for every input and then every result of an op that consists of `parts`; each once where there are none."""
+    if not parts:
+        return plain_traffic(op, float_bits)
     moved = [row_bytes(t, float_bits) * (t.elements or 0) for t in (*op.inputs, *op.results)]
     for position in {o.position for p in parts for o in (p.first, p.second) if o is not None}:
         moved[position] = np.zeros(ROWS)

@@ -19,19 +19,29 @@ from __future__ import annotations
 
 import math
 
-from autosplitc.ir import TensorType, op_row
+import numpy as np
+
+from autosplitc.ir import TensorType
 
 from .gemm import products
-from .target import OpView
+from .target import ROWS, OpView
+from .traffic import Row, moves_nothing, row_bytes
 
 _IN_OUTPUT_PATH = ("conv", "conv_transpose", "gemm", "matmul")
 _RESIZE_TAPS = {"nearest": 1, "linear": 4, "cubic": 16}
 _STEPS = {"batch_norm": 2, "softmax": 5}
 
 
-def moves_nothing(kind: str) -> bool:
-    """Whether an op of this kind only renames or reads a shape, so that no element moves."""
-    return kind == "shape" or op_row(kind).reshape_like
+def vector_s(op: OpView, float_bits: int, bytes_per_s: float) -> Row:
+    """Return seconds of an op's work on a vector unit of this rate by the row of its first operand, shape [ROWS].
+
+    Codes count as whole bytes, floats at `float_bits`.
+    """
+    elements = vector_elements(op)
+    if not elements:
+        return np.zeros(ROWS)
+    leading = op.inputs[0] if op.inputs else op.results[0]
+    return elements * np.ceil(row_bytes(leading, float_bits)).clip(1) / bytes_per_s
 
 
 def vector_elements(op: OpView) -> int:
