@@ -43,7 +43,7 @@ def test_good_targets_conform(name: str) -> None:
 
 
 def test_a_member_that_makes_no_sense() -> None:
-    target = with_fault(lambda op, cost: cost)
+    target = with_fault(lambda _, cost: cost)
     object.__setattr__(target, "ram_bytes", -1)
     assert list(broken(target)) == ["members"]
 
@@ -103,15 +103,16 @@ def test_other_units(change: dict[str, float], what: str) -> None:
 
 
 def test_fewer_bits_that_cost_more() -> None:
-    slower = broken(with_fault(lambda op, cost: replace(cost, traffic_bytes=tuple(t[::-1] for t in cost.traffic_bytes))))
+    slower = broken(with_fault(lambda _, cost: replace(cost, traffic_bytes=tuple(t[::-1] for t in cost.traffic_bytes))))
     assert "monotone in bits" in slower
 
 
 def test_larger_ops_that_cost_less() -> None:
     def shrinks(op: OpView, cost: OpCost) -> OpCost:
-        return replace(cost, compute_s=np.full_like(cost.compute_s, 1 / max(op.macs, 1)), traffic_bytes=tuple(t * 0 for t in cost.traffic_bytes))
+        table = np.full_like(cost.compute_s, 1 / max(op.macs, 1))
+        return replace(cost, compute_s=table, traffic_bytes=tuple(t * 0 for t in cost.traffic_bytes))
 
-    assert list(broken(with_fault(shrinks))) == ["monotone in sizes"]
+    assert "monotone in sizes" in broken(with_fault(shrinks))
 
 
 def test_what_was_measured_is_not_judged() -> None:
