@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
 
 from autosplitc.ir import CompileError
 from autosplitc.targets import OpCost, OpView, SystolicTarget, Target, conformance, load_target
+
+Fault: TypeAlias = Callable[[OpView, OpCost], OpCost]
 
 GOOD = load_target("eyeriss")
 assert isinstance(GOOD, SystolicTarget)
@@ -19,7 +22,7 @@ assert isinstance(GOOD, SystolicTarget)
 class Wrapped(SystolicTarget):
     """The good target with a fault in what it answers."""
 
-    fault: Any = field(default=None, kw_only=True)
+    fault: Fault = field(kw_only=True)
 
     def cost(self, op: OpView) -> OpCost | None:
         """Return the good target's cost, spoilt."""
@@ -28,9 +31,9 @@ class Wrapped(SystolicTarget):
         return self.fault(op, found)
 
 
-def with_fault(fault: Any, **changes: Any) -> Wrapped:
-    members = {name: getattr(GOOD, name) for name in SystolicTarget.__dataclass_fields__}
-    return Wrapped(**{**members, **changes}, fault=fault)
+def with_fault(fault: Fault) -> Wrapped:
+    members: dict[str, Any] = {name: getattr(GOOD, name) for name in SystolicTarget.__dataclass_fields__}
+    return Wrapped(**members, fault=fault)
 
 
 def broken(target: Target) -> dict[str, tuple[str, ...]]:
