@@ -8,7 +8,7 @@ from .evaluate import Figures, evaluate, excess
 from .exhaustive import Found as ExhaustiveFound
 from .exhaustive import assignments, exhaustive
 from .formulate import assignment, formulate
-from .instance import FORBIDDEN, Instance, Linear, Overlapped, Pair, Var
+from .instance import FORBIDDEN, Instance, Linear, Overlapped, Packets, Pair, Var
 from .layers import Layer, plan_layers
 from .plans import plan_of, size_text, undominated_plans
 from .prefix_bounds import prefix_bounds
@@ -38,6 +38,7 @@ __all__ = [
     "Operand",
     "Outcome",
     "Overlapped",
+    "Packets",
     "Pair",
     "Problem",
     "Sequential",

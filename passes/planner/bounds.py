@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .instance import FORBIDDEN, Instance, Overlapped, Pair, Pick
+from .instance import FORBIDDEN, Instance, Linear, Overlapped, Pair, Pick
 from .problem import NONE
 
 Domains = list[list[int]]
@@ -35,10 +35,14 @@ def meeting_bound(instance: Instance, domains: Domains) -> tuple[int, Domains | 
         domains[v] = [k for k in domains[v] if table[k] == least]
     lows = [o.low() for o in instance.overlapped]
     bound += sum(lows)
+    packets = instance.packets
+    fewest = 0 if packets is None else packets.count(packets.nbytes.low())
+    bound += 0 if packets is None else fewest * packets.ns
     changed = True
     while changed and all(domains):
         changed = any(_keep_supported(domains, pair, cells) for pair, cells in tight)
         changed |= any(_keep_within(domains, o, low) for o, low in zip(instance.overlapped, lows, strict=True))
+        changed |= packets is not None and _keep_below(domains, packets.nbytes, fewest * packets.capacity_bytes)
     return bound, domains if all(domains) else None
 
 
@@ -53,7 +57,7 @@ def _keep_supported(domains: Domains, pair: Pair, cells: list[tuple[int, int]]) 
 
 def _keep_within(domains: Domains, op: Overlapped, limit: int) -> bool:
     """Drop the values with which an op cannot be as quick as `limit`, whatever the others are; say whether there were any."""
-    before = {v: list(domains[v]) for v in {op.first, op.second, *(v for v, _ in op.traffic.terms)} - {NONE}}
+    before = {v: list(domains[v]) for v in {op.first, op.second} - {NONE}}
     rows = domains[op.first] if op.first != NONE else [0]
     columns = domains[op.second] if op.second != NONE else [0]
     cells = [(i, j) for i in rows for j in columns if op.compute[i][j] <= limit]
@@ -61,11 +65,20 @@ def _keep_within(domains: Domains, op: Overlapped, limit: int) -> bool:
         domains[op.first] = sorted({i for i, _ in cells})
     if op.second != NONE:
         domains[op.second] = sorted({j for _, j in cells})
-    least = {v: min((table[k] for k in domains[v]), default=limit + 1) for v, table in op.traffic.terms}
-    spare = limit - op.traffic.const - sum(least.values())
-    for v, table in op.traffic.terms:
-        domains[v] = [k for k in domains[v] if table[k] - least[v] <= spare]
-    return any(domains[v] != kept for v, kept in before.items())
+    changed = any(domains[v] != kept for v, kept in before.items())
+    return _keep_below(domains, op.traffic, limit) or changed
+
+
+def _keep_below(domains: Domains, total: Linear, limit: int) -> bool:
+    """Drop the values with which a sum exceeds `limit`, whatever the others are; say whether there were any."""
+    least = {v: min((table[k] for k in domains[v]), default=limit + 1) for v, table in total.terms}
+    spare = limit - total.const - sum(least.values())
+    changed = False
+    for v, table in total.terms:
+        kept = [k for k in domains[v] if table[k] - least[v] <= spare]
+        changed |= len(kept) < len(domains[v])
+        domains[v] = kept
+    return changed
 
 
 def least_error(instance: Instance, domains: Domains) -> list[int]:

@@ -16,7 +16,7 @@ from ..facts import Costs, Liveness, OpCosts, Request, Sensitivity
 from ..given_codes import GivenCodes
 from ..roles import Roles, roles
 from .problem import NONE, FixedConst, Limits, Link, Operand, OpItem, Problem
-from .tensors import Tensors, error_scale, read_array
+from .tensors import Tensors, error_scale, nanoseconds, read_array
 
 FILE_BITS_PER_OP = 8 * 400
 """Estimate of what an edge op's nodes (itself, its activation's quantisers, their names) add to the model file."""
@@ -30,7 +30,8 @@ def build(module: Module, env: Env) -> Problem:
     request, graph, costs = module.fact(Request), module.main, module.fact(Costs)
     found = roles(graph, request.keep_float)
     scale = error_scale(request)
-    tensors = Tensors(graph, found, request, module.fact(Sensitivity), module.fact(Liveness), env.edge, scale)
+    wires = {w.value: w for w in costs.wires}
+    tensors = Tensors(graph, found, request, module.fact(Sensitivity), module.fact(Liveness), env.edge, scale, wires)
     fixed = [c for c in graph.consts if c.name not in found.weight_axis]
     weight_index = {w.name: i for i, w in enumerate(tensors.weights)}
     fixed_index = {c.name: i for i, c in enumerate(fixed)}
@@ -63,21 +64,23 @@ def _limits(request: Request, env: Env, error: int | None, tensor_error: int | N
         storage_bits=None if storage is None else 8 * storage,
         error=error,
         tensor_error=tensor_error,
-        latency_ns=None if request.max_latency_s is None else _ns(request.max_latency_s),
+        latency_ns=None if request.max_latency_s is None else nanoseconds(request.max_latency_s),
     )
 
 
 def _link(network: Network) -> Link:
-    return Link(max(1, round(network.rate_bps)), _ns(network.message_s))
+    return Link(
+        rate_bps=max(1, round(network.rate_bps)),
+        fixed_ns=nanoseconds(network.message_s),
+        capacity_bytes=network.packet_bytes - network.header_bytes if network.packet_bytes else 0,
+        overhead_bytes=network.overhead_bytes,
+        packet_ns=nanoseconds(network.packet_s),
+    )
 
 
 def _memory_bits(const: Const) -> int:
     """Return the memory of a constant at its own width; strings take their bytes."""
     return (const.type.elements or 0) * const.type.dtype.bits or 8 * const.blob.nbytes
-
-
-def _ns(seconds: float) -> int:
-    return round(seconds * 1e9)
 
 
 @dataclass(frozen=True)
@@ -116,10 +119,12 @@ class _OpTable:
             mac=self._mac(op),
             compute_ns=_ns_rows(compute_s * spent),
             traffic_ns=_ns_rows(traffic_s * spent),
-            cloud_ns=0 if op.name in self.constant else _ns(cost.cloud_s),
+            cloud_ns=0 if op.name in self.constant else nanoseconds(cost.cloud_s),
             constants=tuple(dict.fromkeys(self.constants[name] for name in op.inputs if name in self.constants)),
             refusal="" if cost.edge_ok else f"the target does not take {op.kind}",
             file_bits=FILE_BITS_PER_OP,
+            measured_rows=cost.edge_measured,
+            cloud_measured=cost.cloud_measured,
         )
 
     def _operand(self, name: str) -> Operand:
@@ -137,4 +142,4 @@ class _OpTable:
 
 
 def _ns_rows(table_s: NDArray[Any]) -> tuple[tuple[int, ...], ...]:
-    return tuple(tuple(_ns(x) for x in row) for row in table_s.tolist())
+    return tuple(tuple(nanoseconds(x) for x in row) for row in table_s.tolist())

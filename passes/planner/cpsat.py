@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .bounds import Domains
-from .instance import FORBIDDEN, Instance, Linear, Overlapped, Pair, Pick
+from .instance import FORBIDDEN, Instance, Linear, Overlapped, Packets, Pair, Pick
 from .problem import NONE
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ class _Model:
             self._add_pair(pair)
         for op in instance.overlapped:
             self._add_overlapped(op)
+        if instance.packets is not None:
+            self._add_packets(instance.packets)
         if instance.limits.error is not None:
             self.at_most(self.error, instance.limits.error)
         if instance.limits.storage_bits is not None:
@@ -142,6 +144,13 @@ class _Model:
         for part in (compute, self._linear(op.traffic)):
             self.model.add(time >= _weighted(part))
         self.latency.add([(time, 1)])
+
+    def _add_packets(self, packets: Packets) -> None:
+        count = self.model.new_int_var(packets.count(packets.nbytes.low()), packets.count(packets.nbytes.high()), "")
+        held = self._linear(packets.nbytes)
+        held.add([(count, -packets.capacity_bytes)])
+        self.at_most(held, 0)
+        self.latency.add([(count, packets.ns)])
 
     def at_most(self, total: _Sum, limit: int) -> None:
         """Hold a sum at or below a limit."""

@@ -31,9 +31,11 @@ def evaluate(problem: Problem, cut: Cut, bits: Assignment) -> Figures:
     on_edge = frozenset(cut.ops)
     sent = sent_bytes(problem, cut, bits)
     return Figures(
-        edge_ns=sum(op_ns(problem, cut, bits, problem.ops[i]) for i in cut.ops),
-        link_ns=(problem.link.fixed_ns + sum(problem.link.bytes_ns(n) for n in sent)) if sum(sent) else 0,
-        cloud_ns=sum(op.cloud_ns for i, op in enumerate(problem.ops) if i not in on_edge),
+        edge_ns=sum(op_ns(problem, cut, bits, problem.ops[i]) for i in cut.ops)
+        + sum(problem.values[w.value].packing_ns(bits.wires[w.value]) for w in cut.wires),
+        link_ns=problem.link.message_ns(sent),
+        cloud_ns=sum(op.cloud_ns for i, op in enumerate(problem.ops) if i not in on_edge)
+        + sum(problem.values[w.value].unpacking_ns(bits.wires[w.value]) for w in cut.wires),
         payload_bytes=sum(sent),
         ram_bits=ram_bits(problem, cut, bits),
         storage_bits=storage_bits(problem, cut, bits),
@@ -49,10 +51,16 @@ def op_ns(problem: Problem, cut: Cut, bits: Assignment, op: OpItem) -> int:
 
 def compute_and_traffic_ns(problem: Problem, cut: Cut, bits: Assignment, op: OpItem) -> tuple[int, int]:
     """Return how long an op on the edge computes and how long it moves data."""
-    first, second = (_row(problem, cut, bits, op.inputs[i]) if i != NONE else -1 for i in op.mac)
+    first, second = mac_rows(problem, cut, bits, op)
     operands = (*op.inputs, *op.results)
     traffic = sum(table[_row(problem, cut, bits, operand)] for table, operand in zip(op.traffic_ns, operands, strict=True))
     return op.compute_ns[first][second], traffic
+
+
+def mac_rows(problem: Problem, cut: Cut, bits: Assignment, op: OpItem) -> tuple[int, int]:
+    """Return the rows of an op's two MAC operands in its table of compute times; -1 is the last row, float."""
+    first, second = (_row(problem, cut, bits, op.inputs[i]) if i != NONE else -1 for i in op.mac)
+    return first, second
 
 
 def _row(problem: Problem, cut: Cut, bits: Assignment, operand: Operand) -> int:

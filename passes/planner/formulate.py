@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from .cut import Cut, Wire, given_bits, live_values, wire_choices, wire_error
-from .instance import FORBIDDEN, Instance, Linear, Overlapped, Pair, Pick, Var
+from .instance import FORBIDDEN, Instance, Linear, Overlapped, Packets, Pair, Pick, Var
 from .problem import NONE, Assignment, Operand, OpItem, Problem, payload_bytes
 from .working_set import undominated
 
@@ -74,13 +74,23 @@ def formulate(problem: Problem, cut: Cut) -> Instance:
     for i in cut.ops:
         _add_op(frame, problem.ops[i], latency, pairs, overlapped)
     payload = _add_wires(frame, latency, error, pairs)
+    packets = _add_message(frame, payload, latency)
     resident, storage = _add_constants(frame, error)
     for group in cut.acts:
         var = frame.index["act", group]
         error.add(var, frame.over(var, lambda b, table=problem.groups[group].error: table[b - 1]))
     steps = _steps(frame, payload)
     return Instance(
-        frame.vars, latency.linear(), tuple(pairs), tuple(overlapped), error.linear(), resident, steps, storage, problem.limits
+        vars=frame.vars,
+        latency=latency.linear(),
+        pairs=tuple(pairs),
+        overlapped=tuple(overlapped),
+        error=error.linear(),
+        resident=resident,
+        steps=steps,
+        storage=storage,
+        limits=problem.limits,
+        packets=packets,
     )
 
 
@@ -148,7 +158,7 @@ def _add_compute(latency: _Sum, pairs: list[Pair], first: int, second: int, tabl
 
 
 def _add_wires(frame: _Frame, latency: _Sum, error: _Sum, pairs: list[Pair]) -> Linear:
-    """Add the link and the errors of wires; return the payload in bits, each tensor in whole bytes."""
+    """Add what wires take to pack, send and unpack, and their errors; return the payload in bits, each tensor in whole bytes."""
     problem, cut = frame.problem, frame.cut
     payload = _Sum()
     wires = {wire.value: wire for wire in cut.wires}
@@ -163,14 +173,27 @@ def _add_wires(frame: _Frame, latency: _Sum, error: _Sum, pairs: list[Pair]) -> 
         var = frame.index["wire", v]
         payload.add(var, frame.over(var, lambda b, n=elements: 8 * payload_bytes(n, b)))
         latency.add(var, frame.over(var, lambda b, n=elements: problem.link.bytes_ns(payload_bytes(n, b))))
+        latency.add(var, frame.over(var, lambda b, value=value: value.packing_ns(b) + value.unpacking_ns(b)))
         _add_wire_error(frame, wires[v], error, pairs)
-    returned = [payload_bytes(problem.values[v].elements or 0, problem.values[v].width_bits) for v in cut.results]
-    if problem.return_result:
-        latency.const += sum(map(problem.link.bytes_ns, returned))
-    found = payload.linear()
-    if found.low() or (problem.return_result and sum(returned)):
-        latency.const += problem.link.fixed_ns
-    return found
+    return payload.linear()
+
+
+def _add_message(frame: _Frame, payload: Linear, latency: _Sum) -> Packets | None:
+    """Add results that go back and what a message takes besides its bytes; return its packets where their number is not fixed."""
+    problem, link = frame.problem, frame.problem.link
+    results = [problem.values[v] for v in frame.cut.results] if problem.return_result else []
+    returned = [payload_bytes(v.elements or 0, v.width_bits) for v in results]
+    latency.const += sum(map(link.bytes_ns, returned))
+    if not payload.low() and not any(returned):
+        return None
+    latency.const += link.fixed_ns
+    fewest, most = (link.packets(bits // 8 + sum(returned)) for bits in (payload.low(), payload.high()))
+    if fewest == most or not link.packet_ns:
+        latency.const += fewest * link.packet_ns
+        return None
+    held = payload.const // 8 + sum(returned) + link.overhead_bytes
+    terms = tuple((v, tuple(bits // 8 for bits in table)) for v, table in payload.terms)
+    return Packets(Linear(held, terms), link.capacity_bytes, link.packet_ns)
 
 
 def _add_wire_error(frame: _Frame, wire: Wire, error: _Sum, pairs: list[Pair]) -> None:

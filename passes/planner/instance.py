@@ -81,8 +81,25 @@ class Overlapped:
 
 
 @dataclass(frozen=True, slots=True)
+class Packets:
+    """Latency that grows with every packet begun: `ns` for each. nbytes: what all of them hold, `capacity_bytes` each."""
+
+    nbytes: Linear
+    capacity_bytes: int
+    ns: int
+
+    def count(self, nbytes: int) -> int:
+        """Return how many packets so many bytes take."""
+        return -(-nbytes // self.capacity_bytes)
+
+    def low(self) -> int:
+        """Return a bound on its latency."""
+        return self.count(self.nbytes.low()) * self.ns
+
+
+@dataclass(frozen=True, slots=True)
 class Instance:
-    """Minimise latency (its linear part, pairs, overlapped ops), then error, within limits.
+    """Minimise latency (its linear part, pairs, overlapped ops, packets), then error, within limits.
 
     resident: memory of constants. steps: working set at each step that can be the largest. RAM is resident plus the largest step.
     """
@@ -96,11 +113,14 @@ class Instance:
     steps: tuple[Linear, ...]
     storage: Linear
     limits: Limits
+    packets: Packets | None = None
 
     def latency_at(self, pick: Pick) -> int:
         """Return the end-to-end latency of an assignment in ns."""
         pairs = sum(p.ns[pick[p.first]][pick[p.second]] for p in self.pairs)
-        return self.latency.at(pick) + pairs + sum(max(o.compute_at(pick), o.traffic.at(pick)) for o in self.overlapped)
+        overlapped = sum(max(o.compute_at(pick), o.traffic.at(pick)) for o in self.overlapped)
+        packets = 0 if self.packets is None else self.packets.count(self.packets.nbytes.at(pick)) * self.packets.ns
+        return self.latency.at(pick) + pairs + overlapped + packets
 
     def error_at(self, pick: Pick) -> int | None:
         """Return the error of an assignment in units, or None where it holds a forbidden pair."""
@@ -118,7 +138,8 @@ class Instance:
     def latency_low(self) -> int:
         """Return a bound on latency: every term at its least."""
         pairs = sum(min(p.ns[i][j] for i, j in p.cells()) for p in self.pairs)
-        return self.latency.low() + pairs + sum(o.low() for o in self.overlapped)
+        packets = 0 if self.packets is None else self.packets.low()
+        return self.latency.low() + pairs + sum(o.low() for o in self.overlapped) + packets
 
     def keeps_limits(self, pick: Pick) -> bool:
         """Whether an assignment keeps the limits on RAM, storage and error and holds no forbidden pair."""

@@ -2,7 +2,8 @@
 
 For any m >= 0 a plan within the error limit has latency >= latency + m (error - limit), which is no less than its least over all
 assignments without any limit (Lagrangian relaxation). That least is a sum over tensors, each on its own: when an op joins the edge, only
-the tensors that it touches change. A term of two tensors is replaced by a sum over each that is nowhere greater.
+the tensors that it touches change. A term of two tensors is replaced by a sum over each that is nowhere greater, and whole packets by
+the part of one that every byte takes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from .cut import Wire, wire_choices, wire_error
-from .problem import NONE, Operand, OpItem, Problem, payload_bytes
+from .problem import NONE, Operand, OpItem, Problem, Value, payload_bytes
 
 SCALE = 1024
 """Costs in a sweep are in ns / SCALE and multipliers whole, so that bounds are exact integers."""
@@ -75,8 +76,16 @@ class _Sweep:
         return found
 
     def _bound(self, cloud_ns: int) -> int:
+        link = self.problem.link
         spare = self.total - self.multiplier * (self.problem.limits.error or 0)
-        return cloud_ns + (self.problem.link.fixed_ns if self.crossing else 0) - (-spare // SCALE)
+        if self.crossing:
+            spare += SCALE * link.fixed_ns + self._headers(link.overhead_bytes)
+        return cloud_ns - (-spare // SCALE)
+
+    def _headers(self, nbytes: int) -> int:
+        """Cost of the headers of packets that hold so many bytes, as if packets could be parted."""
+        link = self.problem.link
+        return SCALE * link.packet_ns * nbytes // link.capacity_bytes if link.capacity_bytes else 0
 
     def _make(self, value: int) -> None:
         held = self._of(self._holder(Operand(value)))
@@ -158,17 +167,20 @@ class _Sweep:
         """Return what sending a value held at `held_bits` (0: float) costs, by wire bits; by 0 where it has no choice."""
         key = value, held_bits
         if key not in self.links:
-            item, link = self.problem.values[value], self.problem.link
-            elements = item.elements or 0
+            item = self.problem.values[value]
             if item.wire_bits:
                 choices = [w for a, w in wire_choices(self.problem, Wire(value, group)) if a == held_bits]
-                costs = {
-                    w: SCALE * link.bytes_ns(payload_bytes(elements, w)) + self.multiplier * wire_error(item, held_bits, w) for w in choices
-                }
+                costs = {w: self._sent(item, w) + self.multiplier * wire_error(item, held_bits, w) for w in choices}
             else:
-                costs = {0: SCALE * link.bytes_ns(payload_bytes(elements, item.width_bits))}
+                costs = {0: self._sent(item, item.width_bits)}
             self.links[key] = costs
         return self.links[key]
+
+    def _sent(self, item: Value, bits: int) -> int:
+        """Cost of sending a value at so many bits; a value of no choice is not packed."""
+        nbytes = payload_bytes(item.elements or 0, bits)
+        packing_ns = item.packing_ns(bits) + item.unpacking_ns(bits) if item.wire_bits else 0
+        return SCALE * (self.problem.link.bytes_ns(nbytes) + packing_ns) + self._headers(nbytes)
 
 
 def _parts(problem: Problem, op: OpItem) -> list[tuple[Operand, Row]]:

@@ -8,7 +8,7 @@ A cut is a set of ops closed under predecessors; nothing here or in `cut.py` nee
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, TypeAlias
@@ -68,6 +68,8 @@ class Value:
     raw: a graph input, or one reshaped: it has one width, and a wire adds no error to it.
     wire_bits: widths at which it may cross; empty: it crosses at its own width.
     wire_error: units that a wire of 1..8 bits (inner) adds to the value held at 1..8 bits or float (outer); empty: none at all.
+    pack_ns, unpack_ns: time that the edge takes to put it on a wire of 1..8 bits, and the cloud to take it off; empty: none.
+    pack_measured, unpack_measured: wire bits at which those were measured.
     """
 
     name: str
@@ -83,11 +85,23 @@ class Value:
     given_bits: int = 0
     memory_bits: int = NONE
     constant: bool = False
+    pack_ns: tuple[int, ...] = ()
+    unpack_ns: tuple[int, ...] = ()
+    pack_measured: tuple[int, ...] = ()
+    unpack_measured: tuple[int, ...] = ()
 
     @property
     def own_bits(self) -> int:
         """Bits that an element takes in memory where it is no code of ours."""
         return self.width_bits if self.memory_bits == NONE else self.memory_bits
+
+    def packing_ns(self, wire_bits: int) -> int:
+        """Time that the edge takes to put it on a wire of `wire_bits`."""
+        return self.pack_ns[wire_bits - 1] if self.pack_ns else 0
+
+    def unpacking_ns(self, wire_bits: int) -> int:
+        """Time that the cloud takes to take it off a wire of `wire_bits`."""
+        return self.unpack_ns[wire_bits - 1] if self.unpack_ns else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +119,7 @@ class OpItem:
     inputs, results: one operand for each row of `traffic_ns`. on_codes: it computes on codes. mac: the inputs whose rows index
     `compute_ns` (NONE: the float row). constants: the fixed constants it reads. refusal: why it cannot run on the edge ("" if it can).
     traffic_ns: time to move each operand at each row. file_bits: what its nodes add to the model file.
+    measured_rows: rows of the first MAC operand (0..8) at which the edge's times were measured; cloud_measured: whether the cloud's was.
     """
 
     name: str
@@ -118,6 +133,8 @@ class OpItem:
     constants: tuple[int, ...] = ()
     refusal: str = ""
     file_bits: int = 0
+    measured_rows: tuple[int, ...] = ()
+    cloud_measured: bool = False
 
     @property
     def reads(self) -> tuple[int, ...]:
@@ -137,14 +154,31 @@ class OpItem:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Time to send: `fixed_ns` for every message that is not empty, and its bytes at `rate_bps`."""
+    """Time to send: `fixed_ns` for every message that is not empty, its bytes at `rate_bps`, and `packet_ns` for every packet.
+
+    capacity_bytes: what a packet holds besides its header; 0: there are no packets. overhead_bytes: what a message holds besides its
+    payload; `fixed_ns` has the time of that, packets have to hold it.
+    """
 
     rate_bps: int
     fixed_ns: int
+    capacity_bytes: int = 0
+    overhead_bytes: int = 0
+    packet_ns: int = 0
 
     def bytes_ns(self, nbytes: int) -> int:
         """Time that `nbytes` bytes add to a message, rounded to the nearest ns."""
         return (nbytes * 8_000_000_000 + self.rate_bps // 2) // self.rate_bps
+
+    def packets(self, payload_bytes: int) -> int:
+        """Return how many packets a message takes, 0 where there are none."""
+        return -(-(payload_bytes + self.overhead_bytes) // self.capacity_bytes) if self.capacity_bytes else 0
+
+    def message_ns(self, parts_bytes: Sequence[int]) -> int:
+        """Time of a message whose payload consists of such parts; 0 where that is empty."""
+        if not any(parts_bytes):
+            return 0
+        return self.fixed_ns + sum(map(self.bytes_ns, parts_bytes)) + self.packets(sum(parts_bytes)) * self.packet_ns
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from autosplitc.ir import ArrayRef, CompileError, Diagnostic, DType, Graph, at_batch_one, constant_values, numpy_dtype
 from autosplitc.targets import Target
 
-from ..facts import Liveness, LiveRange, Request, Sensitivity
+from ..facts import Liveness, LiveRange, Request, Sensitivity, WireCosts
 from ..given_codes import GivenCodes, codes_behind, dequantised, given_codes
 from ..quantize.errors import FORBIDDEN_NSR
 from ..roles import Roles
@@ -71,7 +71,7 @@ def allowed_bits(what: str, flag: str, asked: tuple[int, ...] | None, target: st
 
 @dataclass(frozen=True)
 class Tensors:
-    """Reads the facts about tensors of one graph."""
+    """Reads the facts about tensors of one graph. wires: what packing and unpacking take, by value; all others take no time."""
 
     graph: Graph
     roles: Roles
@@ -80,6 +80,7 @@ class Tensors:
     liveness: Liveness
     edge: Target
     scale: ErrorScale
+    wires: Mapping[str, WireCosts]
 
     @cached_property
     def index(self) -> Mapping[str, int]:
@@ -146,6 +147,8 @@ class Tensors:
             wire_error = self._wire_errors.get(name) or self._wire_errors.get(root, ())
             wire_bits = self._wire_bits if wire_error else ()
             wire_error = self._without_resending(name, wire_error)
+        free = WireCosts(name, (), ())
+        packing = self.wires.get(name, free) if wire_bits else free
         return Value(
             name=name,
             elements=life.elements if type_.dtype.bits else None,
@@ -160,6 +163,10 @@ class Tensors:
             given_bits=self.given.bits.get(name, 0),
             memory_bits=self.given.memory_bits.get(name, NONE),
             constant=name in self._constant,
+            pack_ns=tuple(map(nanoseconds, packing.pack_s)),
+            unpack_ns=tuple(map(nanoseconds, packing.unpack_s)),
+            pack_measured=packing.pack_measured,
+            unpack_measured=packing.unpack_measured,
         )
 
     def _without_resending(self, name: str, errors: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
@@ -198,6 +205,11 @@ class Tensors:
         if limit is None or (asked is not None and len(asked) == 1):
             return bits
         return tuple(b for b in bits if self.scale.units(nsr[b - 1]) <= limit) or bits[-1:]
+
+
+def nanoseconds(seconds: float) -> int:
+    """Return a time in whole ns."""
+    return round(seconds * 1e9)
 
 
 def read_array(ref: ArrayRef) -> NDArray[Any]:

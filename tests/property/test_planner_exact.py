@@ -45,7 +45,7 @@ EFFORT = Effort(limit_s=20.0)
 
 def random_problem(seed: int, ops: int = 4) -> Problem:
     """Return a problem with skip connections, shared weights, parallel edges, aliases, several results, pairwise cost tables and refusals,
-    values that the model holds as codes of its own, and values made of constants alone.
+    values that the model holds as codes of its own, values made of constants alone, packing that takes time, and packets.
 
     Its limits are loose; see `tightened`.
     """
@@ -60,6 +60,7 @@ def random_problem(seed: int, ops: int = 4) -> Problem:
     items = [random_op(r, i, values, len(weights), pairwise=pairwise) for i in range(r.randint(2, ops))]
     values, groups = with_groups(r, values, items)
     values, items = with_given_codes(r, values, items)
+    values = with_packing(r, values)
     read = {v for op in items for v in op.reads}
     outputs = {i for i, v in enumerate(values) if i not in read or (not v.is_input and r.random() < 0.1)}
     values = [replace(v, is_output=i in outputs and not v.is_input) for i, v in enumerate(values)]
@@ -70,13 +71,36 @@ def random_problem(seed: int, ops: int = 4) -> Problem:
         weights=weights,
         constants=constants,
         ops=tuple(items),
-        link=Link(r.choice((10**6, 10**7, 10**8)), r.choice((0, 50_000))),
+        link=random_link(r),
         limits=limits,
         overlap=r.random() < 0.4,
         packed=r.random() < 0.7,
         return_result=r.random() < 0.3,
         wire_exempt=r.random() < 0.2,
     )
+
+
+def random_link(r: random.Random) -> Link:
+    """Return a link with or without packets; some are so small that the payload fills many, some so that it fills one or two."""
+    rate, fixed = r.choice((10**6, 10**7, 10**8)), r.choice((0, 50_000))
+    if r.random() < 0.4:
+        return Link(rate, fixed)
+    return Link(rate, fixed, r.choice((1, 7, 20, 64, 150, 400)), r.choice((0, 3, 40)), r.choice((0, 1_000, 20_000, 300_000)))
+
+
+def with_packing(r: random.Random, values: list[Value]) -> list[Value]:
+    """Let what crosses as codes take time to pack and unpack, at times not even growing with the bits."""
+
+    def times() -> tuple[int, ...]:
+        base = r.choice((500, 20_000, 400_000))
+        shape = r.random()
+        if shape < 0.4:
+            return ()
+        return tuple(r.randint(0, base) if shape < 0.7 else base * (b + 1) // 8 for b in range(8))
+
+    if r.random() < 0.3:
+        return values
+    return [replace(v, pack_ns=times(), unpack_ns=times()) for v in values]
 
 
 def errors(r: random.Random) -> tuple[int, ...]:

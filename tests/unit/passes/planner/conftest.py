@@ -20,7 +20,10 @@ from autosplitc.targets import ROWS, Network, OpCost, OpView, Residency, constan
 
 @dataclass(frozen=True)
 class Stub:
-    """A target on which an op takes `op_s` plus its operands' bytes, at their bits, over 1 MB/s; float moves 32 bits."""
+    """A target on which an op takes `op_s` plus its operands' bytes, at their bits, over 1 MB/s; float moves 32 bits.
+
+    Packing and unpacking take `packing_s` for every bit of a code, nothing where that is 0. measured: rows that count as measured.
+    """
 
     op_s: float = 1e-3
     name: str = "stub"
@@ -34,14 +37,19 @@ class Stub:
     max_opset: int = 25
     refuses: str = ""
     overlap: bool = False
+    packing_s: float = 0.0
+    measured: frozenset[int] = frozenset()
 
     def cost(self, op: OpView) -> OpCost | None:
         """Return the cost; None for the kind that it refuses."""
-        if op.kind == self.refuses:
+        if op.kind == self.refuses or (op.kind in ("pack", "unpack") and not self.packing_s):
             return None
+        if op.kind in ("pack", "unpack"):
+            compute_s = self.packing_s * np.repeat(np.arange(1.0, ROWS + 1), ROWS).reshape(ROWS, ROWS)
+            return OpCost(compute_s, (np.zeros(ROWS), np.zeros(ROWS)), 1e6, self.overlap, self.measured)
         bits = np.array([1, 2, 3, 4, 5, 6, 7, 8, 32], np.float64)
         traffic = tuple((t.elements or 0) * bits / 8 for t in (*op.inputs, *op.results))
-        return OpCost(constant_table(self.op_s), traffic, 1e6, self.overlap)
+        return OpCost(constant_table(self.op_s), traffic, 1e6, self.overlap, self.measured)
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from autosplitc.ir import CompileError
-from autosplitc.passes.planner import NONE, Problem, Value
+from autosplitc.passes.planner import NONE, Link, Problem, Value
+from autosplitc.targets import FLOAT_ROW, parse_network
 
 if TYPE_CHECKING:
     from .conftest import Toy
@@ -104,3 +106,38 @@ def test_limits_of_the_user_go_before_the_target(toy: Toy) -> None:
     assert toy.problem().limits.ram_bits == 8 * 10**9
     limits = toy.problem(edge_ram_bytes=100, edge_storage_bytes=50, max_latency_s=0.25).limits
     assert (limits.ram_bits, limits.storage_bits, limits.latency_ns) == (800, 400, 250_000_000)
+
+
+def test_packing_is_in_nanoseconds_for_what_crosses_as_codes(make_toy: Callable[..., Toy]) -> None:
+    toy = make_toy(packing_s=1e-4, measured=frozenset({3, 7}))
+    problem = toy.problem()
+    times = tuple(100_000 * b for b in range(1, 9))
+    packed = {v.name: (v.pack_ns, v.unpack_ns, v.pack_measured) for v in problem.values}
+    assert packed == dict.fromkeys(("x", "c1", "c2", "sum", "flat"), (times, (0,) * 8, (4, 8))) | {"y": ((), (), ())}
+    assert all(op.measured_rows == (3, 7) and not op.cloud_measured for op in problem.ops)
+    unpacked = replace(toy, edge=replace(toy.edge, packing_s=0.0), cloud=replace(toy.edge, measured=frozenset({FLOAT_ROW}))).problem()
+    assert (unpacked.values[1].pack_ns, unpacked.values[1].unpack_ns, unpacked.values[1].unpack_measured) == ((0,) * 8, times, ())
+    assert all(op.cloud_measured for op in unpacked.ops)
+
+
+def test_targets_that_pack_for_nothing_leave_no_trace(toy: Toy) -> None:
+    assert {v.pack_ns for v in toy.problem().values} == {()}
+
+
+def test_packets_of_the_link(toy: Toy) -> None:
+    plain = replace(toy, network=parse_network("8mbps,rtt=10ms,overhead=40B")).problem().link
+    assert plain == Link(8_000_000, 10_040_000, 0, 40, 0)
+    cut = replace(toy, network=parse_network("8mbps,rtt=10ms,overhead=40B,packet=1500B,header=100B")).problem().link
+    assert cut == Link(8_000_000, 10_040_000, 1400, 40, 100_000)
+
+
+@pytest.mark.parametrize(
+    "text", ["3mbps", "ble", "1kbps,packet=23B,header=3B", "3.3mbps,overhead=60B,packet=1500B", "1gbps,rtt=1ms,packet=9kB,header=38B"]
+)
+def test_the_link_takes_the_time_that_the_network_says(toy: Toy, text: str) -> None:
+    network = parse_network(text)
+    link = replace(toy, network=network).problem().link
+    for nbytes in (0, 1, 19, 20, 21, 22, 1400, 1460, 1461, 150_528, 12_345_678):
+        rounding_ns = 3 + 0.5 * link.packets(nbytes) + 1e9 * network.transfer_s(nbytes) / network.rate_bps
+        assert abs(link.message_ns([nbytes]) - 1e9 * network.transfer_s(nbytes)) <= rounding_ns
+        assert link.packets(nbytes) == network.packets(nbytes) or not nbytes

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from autosplitc.passes.planner import NONE, Assignment, Wire, evaluate, excess, prefix, wire_choices
+from autosplitc.passes.planner import NONE, Assignment, Link, Wire, evaluate, excess, prefix, wire_choices
 
 if TYPE_CHECKING:
     from .conftest import Toy
@@ -132,3 +133,39 @@ def test_excess_names_every_broken_limit(toy: Toy) -> None:
     assert set(over) == {"ram", "storage", "error", "latency"}
     assert over["ram"] == figures.ram_bits - 80
     assert excess(toy.problem().limits, figures) == {}
+
+
+def test_packing_counts_on_the_edge_and_unpacking_in_the_cloud(make_toy: Callable[..., Toy]) -> None:
+    plain, packing = make_toy().problem(), make_toy(packing_s=1e-3).problem()
+    half = replace(packing, values=tuple(replace(v, unpack_ns=(7,) * 3 + (50,) * 5) if v.pack_ns else v for v in packing.values))
+    for position, bits, pack_ns, unpack_ns in (
+        (0, Assignment({}, {}, {X: 8}), 8_000_000, 50),
+        (2, Assignment({0: 8, 1: 8}, {0: 8, 1: 8}, {C1: 4, C2: 2}), 4_000_000 + 2_000_000, 57),
+        (5, Assignment({0: 8, 1: 8, 2: 8}, {0: 8, 1: 8, 2: 8, 3: 8, 4: 8}, {}), 0, 0),
+    ):
+        free, timed = (evaluate(p, prefix(p, position), bits) for p in (plain, half))
+        assert timed == replace(free, edge_ns=free.edge_ns + pack_ns, cloud_ns=free.cloud_ns + unpack_ns)
+
+
+def test_what_crosses_at_its_own_width_is_not_packed(make_toy: Callable[..., Toy]) -> None:
+    problem = make_toy(packing_s=1e-3).problem()
+    raw = replace(problem, values=tuple(replace(v, wire_bits=()) for v in problem.values))
+    assert evaluate(raw, prefix(raw, 0), Assignment({}, {}, {})).edge_ns == 0
+
+
+def test_a_message_begins_packets(toy: Toy) -> None:
+    problem = toy.problem()
+    cut = replace(problem, link=replace(problem.link, capacity_bytes=20, overhead_bytes=10, packet_ns=3))
+    for wire_bits, payload, packets in ((1, 8, 1), (2, 16, 2), (4, 32, 3), (8, 64, 4)):
+        bits = Assignment({0: 4}, {0: 8}, {C1: wire_bits})
+        free, timed = (evaluate(p, prefix(p, 1), bits) for p in (problem, cut))
+        assert (timed.payload_bytes, timed.link_ns - free.link_ns) == (payload, 3 * packets)
+    nothing = evaluate(cut, prefix(cut, 5), Assignment({0: 8, 1: 8, 2: 8}, {0: 8, 1: 8, 2: 8, 3: 8, 4: 8}, {}))
+    assert nothing.link_ns == 0
+
+
+def test_packets_of_a_message() -> None:
+    assert [Link(1, 0, 20, 10, 1).packets(n) for n in (1, 10, 11, 30, 31)] == [1, 1, 2, 2, 3]
+    assert [Link(1, 0).packets(n) for n in (1, 10**6)] == [0, 0]
+    assert Link(8 * 10**9, 100, 20, 10, 7).message_ns([6, 5]) == 100 + 11 + 14
+    assert Link(8 * 10**9, 100, 20, 10, 7).message_ns([0, 0]) == Link(8 * 10**9, 100, 20, 10, 7).message_ns([]) == 0

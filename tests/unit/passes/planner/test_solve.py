@@ -14,6 +14,7 @@ from autosplitc.passes.planner import (
     Limits,
     Linear,
     Overlapped,
+    Packets,
     Pair,
     Var,
     all_values,
@@ -89,6 +90,22 @@ def test_room_is_what_the_others_leave_at_their_least() -> None:
     op = Overlapped(NONE, NONE, ((100,),), Linear(50, ((0, (0, 20, 40)), (1, (0, 20, 60)))))
     one = replace(instance(2, Linear(0, ((0, (5, 0, 0)),))), overlapped=(op,))
     assert meeting_bound(one, all_values(one)) == (100, [[1, 2], [0, 1]])
+
+
+def test_packets_leave_room_up_to_the_last_byte_of_one() -> None:
+    sent = Packets(Linear(3, ((0, (4, 7, 8)), (1, (4, 5, 30)))), 14, 50)
+    one = replace(instance(2, NOTHING, error=Linear(0, ((0, (9, 5, 1)), (1, (9, 7, 1))))), packets=sent)
+    assert meeting_bound(one, all_values(one)) == (50, [[0, 1], [0, 1]])
+    found = solve(one, Effort())
+    assert (found.status, found.pick, found.bound_ns) == ("optimal", (1, 0), 50)
+
+
+def test_a_packet_more_may_be_worth_it() -> None:
+    sent = Packets(Linear(0, ((0, (1, 2, 4)), (1, (1, 2, 4)))), 2, 50)
+    one = replace(instance(2, Linear(0, ((0, (90, 10, 0)), (1, (60, 20, 0))))), packets=sent)
+    assert meeting_bound(one, all_values(one)) == (50, None)
+    found = solve(one, Effort())
+    assert (found.status, found.pick, found.bound_ns) == ("optimal", (1, 1), 130)
 
 
 def test_what_no_assignment_keeps_is_named() -> None:
