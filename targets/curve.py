@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from .target import BIT_ROWS
+from .target import BIT_ROWS, OpView
 
 ANY_KIND = "*"
 FLOAT_COLUMN = "float"
@@ -54,6 +54,12 @@ class Curve:
         after = min(after, len(times) - 1)
         (left, right), (low, high) = self.work[after - 1 : after + 1], times[after - 1 : after + 1]
         return low + (high - low) * (work - left) / (right - left)
+
+
+def work_of(op: OpView) -> int:
+    """Return an op's work: multiply-accumulates, or for ops without the larger of the largest input and all results, in elements."""
+    made = sum(t.elements or 0 for t in op.results)
+    return op.macs or max(made, *(t.elements or 0 for t in op.inputs), 0)
 
 
 def _ascends(values: tuple[float, ...], *, strictly: bool) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .curve import ANY_KIND, FLOAT_COLUMN, Curve
+from .curve import ANY_KIND, FLOAT_COLUMN, Curve, work_of
 from .fields import check_fields
 from .target import BIT_ROWS, FLOAT_ROW, ROWS, OpCost, OpView, Residency, constant_table, wider_table
 from .traffic import moves_nothing
@@ -70,13 +70,8 @@ class TableTarget:
             if moves_nothing(op.kind):
                 return constant_table(0.0)
             curve = next(c for c in self.curves if ANY_KIND in c.kinds)
-        times = _times(curve, _work(op)) + self.per_op_s
+        times = _times(curve, work_of(op)) + self.per_op_s
         return wider_table(times) if op.macs else np.tile(times[:, np.newaxis], ROWS)
-
-
-def _work(op: OpView) -> int:
-    made = sum(t.elements or 0 for t in op.results)
-    return op.macs or max(made, *(t.elements or 0 for t in op.inputs), 0)
 
 
 def _times(curve: Curve, work: int) -> NDArray[np.float64]:
