@@ -6,7 +6,7 @@ from .checks import check_target, checked_cost
 from .conformance import Finding, conformance, latency_s
 from .curve import ANY_KIND, FLOAT_COLUMN, Curve
 from .gemm import Dataflow, Depthwise, Operand, Product, products
-from .network import PRESETS, Network, parse_network
+from .network import PRESETS, Network, RateRange, parse_network, parse_rate_range
 from .options import option_fields
 from .registry import installed_targets, load_target, target_names
 from .roofline import RooflineTarget
@@ -14,6 +14,7 @@ from .signature import signature
 from .systolic import SystolicTarget
 from .table import TableTarget
 from .target import BIT_ROWS, FLOAT_ROW, ROWS, OpCost, OpView, Residency, Target, constant_table, pack_view, row_of, unpack_view, view
+from .trace import STARTS, Trace
 from .traffic import moves_nothing, plain_traffic, row_bytes
 from .units import (
     BANDWIDTH,
@@ -43,6 +44,7 @@ __all__ = [
     "RATE",
     "ROWS",
     "SIZE",
+    "STARTS",
     "TIME",
     "BitMode",
     "BitSerialTarget",
@@ -57,11 +59,13 @@ __all__ = [
     "Operand",
     "Product",
     "Quantity",
+    "RateRange",
     "Residency",
     "RooflineTarget",
     "SystolicTarget",
     "TableTarget",
     "Target",
+    "Trace",
     "check_target",
     "checked_cost",
     "conformance",
@@ -78,6 +82,7 @@ __all__ = [
     "parse_network",
     "parse_quantity",
     "parse_rate_bps",
+    "parse_rate_range",
     "parse_size_bytes",
     "parse_time_s",
     "plain_traffic",

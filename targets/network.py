@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from autosplitc.ir import EXIT_USAGE, CompileError, Diagnostic, did_you_mean
 
+from .trace import Trace
+from .trace_file import read_trace
 from .units import RATE, SIZE, TIME, format_quantity, parse_rate_bps, parse_size_bytes, parse_time_s
 
 HEADER_BYTES = 40
@@ -20,6 +23,7 @@ class Network:
     """An uplink: `rate_bps` bits per second (1 Mbps = 10^6), round trip, bytes added to every message, and packets.
 
     packet_bytes: the most that one packet holds, its header of `header_bytes` included; 0: messages are not cut into packets.
+    trace: the rate over time, where it is known; `rate_bps` is then its median while the link carries anything.
     `text` is the canonical spelling that gives the same network again. `source` says where a preset's figures come from.
     Raises ValueError for packets that hold nothing besides their header.
     """
@@ -31,6 +35,7 @@ class Network:
     source: str = ""
     packet_bytes: int = 0
     header_bytes: int = 0
+    trace: Trace | None = None
 
     def __post_init__(self) -> None:
         """Check that packets have room."""
@@ -63,6 +68,16 @@ class Network:
         """Return the seconds to send one message: its bits / rate + round trip; 0 for nothing to send."""
         return self.sent_bits(payload_bytes) / self.rate_bps + self.rtt_s if payload_bytes > 0 else 0.0
 
+    def quantiles_s(self, payload_bytes: int) -> tuple[float, float]:
+        """Return the seconds in which half of all messages and 95 % of them are sent, over all moments of the trace at which they begin.
+
+        Without a trace both are `transfer_s`.
+        """
+        if self.trace is None or payload_bytes <= 0:
+            return self.transfer_s(payload_bytes), self.transfer_s(payload_bytes)
+        p50_s, p95_s = self.trace.transfer_quantiles_s(self.sent_bits(payload_bytes), (0.50, 0.95))
+        return p50_s + self.rtt_s, p95_s + self.rtt_s
+
 
 _OFCOM = "Ofcom, Measuring mobile broadband performance in the UK, 2 April 2015 (tests of October to December 2014)"
 
@@ -82,7 +97,10 @@ PRESETS: dict[str, Network] = {
             "5g",
             rate_bps=50e6,
             rtt_s=8e-3,
-            source="Report ITU-R M.2410-0, 2017: user-experienced uplink rate (4.3); twice the one-way user-plane latency of eMBB (4.7.1)",
+            source="Report ITU-R M.2410-0, 2017: user-experienced uplink rate, of what layer 3 gets (4.3); twice the one-way user-plane "
+            "latency of eMBB (4.7.1). Packets: the link MTU of 3GPP TS 23.501, Annex J",
+            packet_bytes=1358,
+            header_bytes=HEADER_BYTES,
         ),
         Network(
             "wifi",
@@ -93,24 +111,78 @@ PRESETS: dict[str, Network] = {
         ),
     )
 }
-"""Links by name; the rate is the uplink's."""
+"""Links by name; the rate is the uplink's. Rates that were measured above TCP, or of an application's own bytes, have the headers in them:
+such links are not cut into packets, which would count the headers twice."""
+
+_TRACE = re.compile(r"(?P<file>.+?\.csv)\s*(?:,(?P<settings>.*))?", re.IGNORECASE | re.DOTALL)
+_BARE = re.compile(r"[0-9.]+")
 
 
 def parse_network(text: str) -> Network:
-    """Return the network of `3mbps`, `3mbps,rtt=20ms,overhead=40B,packet=1500B`, a preset (`ble`, `3g` ...) or `ble,rtt=30ms`.
+    """Return the network of `3mbps`, `3mbps,rtt=20ms,overhead=40B,packet=1500B`, a preset such as `ble,rtt=30ms`, or a trace: `walk.csv`.
 
-    `packet=0B` takes a preset's packets away. Raises CompileError (AS401 for the form, AS402 for a quantity; exit 2).
+    `packet=0B` takes a preset's packets away. Raises CompileError: AS401 for the form and AS402 for a quantity (exit 2), AS403 to AS406 for
+    a trace (exit 1).
     """
-    head, *settings = (part.strip() for part in text.split(","))
     try:
+        traced = _TRACE.fullmatch(text.strip())
+        if traced is not None:
+            settings = traced["settings"]
+            return _with_settings(_traced(read_trace(traced["file"])), [] if settings is None else settings.split(","))
+        head, *settings = (part.strip() for part in text.split(","))
         preset = PRESETS.get(head.lower())
-        base = preset if preset is not None else Network("", _rate(head))
-        return _with_settings(base, settings)
+        return _with_settings(preset if preset is not None else Network("", _rate(head)), settings)
     except CompileError as error:
         raise error.at(f'network "{text}"') from None
 
 
+@dataclass(frozen=True, slots=True)
+class RateRange:
+    """A link at all rates from that of `low` to that of `high`; nothing else differs. `text` is the canonical spelling."""
+
+    text: str
+    low: Network
+    high: Network
+
+    def at(self, rate_bps: float) -> Network:
+        """Return the link at a rate."""
+        return replace(self.low, text=_text_at(self.low, rate_bps), rate_bps=rate_bps)
+
+
+def parse_rate_range(text: str) -> RateRange:
+    """Return the range of `1..20mbps` or `500kbps..20mbps,rtt=20ms`; a lower end without unit has that of the upper one.
+
+    Raises CompileError: AS401 for the form, ends that do not ascend, and for a single rate; AS402 for a quantity (exit 2).
+    """
+    head, *settings = (part.strip() for part in text.split(","))
+    try:
+        first, dots, last = (part.strip() for part in head.partition(".."))
+        if not dots:
+            what = "a trace" if _TRACE.fullmatch(text.strip()) else "one link"
+            raise _error(f"{head!r} is {what}, not a range of rates", "1..20mbps")
+        high_bps = parse_rate_bps(last)
+        low_bps = parse_rate_bps(first + last.lstrip("0123456789. ") if _BARE.fullmatch(first) else first)
+        if low_bps == high_bps:
+            raise _error(f"the two ends of the range {head!r} are one rate", "1..20mbps")
+        if low_bps > high_bps:
+            raise _error(f"the range {head!r} does not ascend", "..".join(format_quantity(bps, RATE) for bps in (high_bps, low_bps)))
+        low, high = (_with_settings(Network("", rate), settings) for rate in (low_bps, high_bps))
+    except CompileError as error:
+        raise error.at(f'range of rates "{text}"') from None
+    return RateRange(f"{format_quantity(low_bps, RATE)}..{high.text}", low, high)
+
+
+def _text_at(network: Network, rate_bps: float) -> str:
+    return ",".join((format_quantity(rate_bps, RATE), *network.text.split(",")[1:]))
+
+
+def _traced(trace: Trace) -> Network:
+    return Network(trace.name, trace.rate_quantile_bps(0.5), trace=trace)
+
+
 def _rate(head: str) -> float:
+    if ".." in head:
+        raise _error(f"{head!r} is a range of rates", "one rate; `autosplitc sweep MODEL --net 1..20mbps` takes a range")
     if head and head[0].isalpha():
         near = did_you_mean(head.lower(), PRESETS)
         also = " A rate such as 3mbps will do too" if near.endswith("?") else "; or a rate such as 3mbps"

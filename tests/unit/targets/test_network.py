@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autosplitc.targets import PRESETS, Network, parse_network
+from autosplitc.targets import PRESETS, Network, parse_network, parse_rate_range
 
 
 def test_a_rate_alone() -> None:
@@ -62,6 +62,15 @@ def test_a_header_is_that_of_ip_and_tcp_unless_it_is_given() -> None:
 def test_packets_without_room_are_refused() -> None:
     with pytest.raises(ValueError, match="packet_bytes = 40"):
         Network("odd", 1e6, packet_bytes=40, header_bytes=40)
+
+
+def test_a_range_of_rates() -> None:
+    links = parse_rate_range(" 1 .. 20mbps , rtt=20ms,overhead=40B")
+    assert links.text == "1mbps..20mbps,rtt=20ms,overhead=40B"
+    assert (links.low, links.high) == (parse_network("1mbps,rtt=20ms,overhead=40B"), parse_network("20mbps,rtt=20ms,overhead=40B"))
+    assert links.at(2.5e6) == parse_network("2.5mbps,rtt=20ms,overhead=40B")
+    assert parse_rate_range("500kbps..2mbps").low.rate_bps == 5e5
+    assert parse_rate_range(links.text) == links
 
 
 RATES = st.builds("{}.{}{}".format, st.integers(1, 999), st.integers(0, 999), st.sampled_from(["kbps", "mbps"]))
