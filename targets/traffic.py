@@ -14,10 +14,10 @@ width) and crosses once, times what its product's dataflow asks for when a buffe
             its sums, M x min(N, C) at accumulator width, go out and come back Q - 1 times unless the output buffer holds them
     is      the same with pixels and filters, input and weights exchanged: groups of pixels, weights x groups if W(weights)
 
-Groups and parts are sized at 8 bits, the width of the array's units, so that what an operand moves depends on its own bits alone. An
-operand that several runs share (LSTM state weights) crosses again for each run if W(it). A strided 1x1 convolution reads no more than
-M x K. Ops without products move every input and result once; slice and gather read no more than they give; reshape-like ops move nothing.
-Elements of unknown number count 0.
+What an operand moves depends on its own bits alone: groups and parts are sized at 8 bits, the width of the array's units, for codes of
+any width, and at the device's float for floats. An operand that several runs share (LSTM state weights) crosses again for each run if
+W(it). A strided 1x1 convolution reads no more than M x K. Ops without products move every input and result once; slice and gather read
+no more than they give; reshape-like ops move nothing. Elements of unknown number count 0.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ class Buffers:
 
 @dataclass(frozen=True, slots=True)
 class _Reuse:
-    """How one run uses an operand: it reads `read` elements, `passes` times unless `held` of them fit the buffer."""
+    """How one run uses an operand: it reads `read` elements, `passes` times (by its row) unless `held` of them fit the buffer."""
 
     read: int
     held: int
-    passes: int
+    passes: Row | int
 
 
 def moves_nothing(kind: str) -> bool:
@@ -88,7 +88,7 @@ def product_traffic(
     for position in {o.position for p in parts for o in (p.first, p.second) if o is not None}:
         moved[position] = np.zeros(ROWS)
     for part in parts:
-        first, second, spilled_bytes = _plan(part, dataflow, rows, cols, buffers)
+        first, second, spilled_bytes = _plan(part, dataflow, rows, cols, buffers, float_bits)
         for operand, reuse, buffer_bytes in ((part.first, first, buffers.input_bytes), (part.second, second, buffers.weight_bytes)):
             if operand is not None:
                 element = row_bytes(op.inputs[operand.position], float_bits)
@@ -97,29 +97,39 @@ def product_traffic(
     return tuple(moved)
 
 
-def _plan(part: Product, dataflow: Dataflow, rows: int, cols: int, buffers: Buffers) -> tuple[_Reuse, _Reuse, float]:
+def _plan(part: Product, dataflow: Dataflow, rows: int, cols: int, buffers: Buffers, float_bits: int) -> tuple[_Reuse, _Reuse, Row | float]:
     """Return how the first and the second operand are used again, and the bytes of sums that go out and come back in one run."""
     first_read = 0 if part.first is None else min(part.first.elements, part.m * part.k)
     second_read = part.second.elements
     if dataflow == "is":
-        groups, _, parts = _groups(part.m, part.k, cols, buffers.input_bytes)
+        groups, _, parts = _groups(part.m, part.k, cols, buffers.input_bytes, float_bits)
         first, second = _Reuse(first_read, 0, 1), _Reuse(second_read, second_read, groups)
         kept_sums = part.n * min(part.m, cols)
     else:
-        groups, fold, parts = _groups(part.n, part.k, cols, buffers.weight_bytes)
+        groups, fold, parts = _groups(part.n, part.k, cols, buffers.weight_bytes, float_bits)
         first = _Reuse(first_read, first_read, groups)
         second = _Reuse(second_read, fold, -(-part.m // rows)) if dataflow == "os" else _Reuse(second_read, 0, 1)
         kept_sums = part.m * min(part.n, cols)
     sum_bytes = buffers.accumulator_bits / 8
     fits = dataflow == "os" or kept_sums * sum_bytes <= buffers.output_bytes
-    return first, second, 0.0 if fits else 2 * (parts - 1) * part.m * part.n * sum_bytes
+    return first, second, 0.0 if fits else 2 * (parts - 1) * (part.m * part.n * sum_bytes)
 
 
-def _groups(held: int, k: int, cols: int, buffer_bytes: int) -> tuple[int, int, int]:
-    """Return groups of column folds, elements of one fold, and the parts into which a fold has to be cut, at a byte an element."""
-    fold = k * min(held, cols)
-    folds, folds_a_group = -(-held // cols), max(1, buffer_bytes // max(fold, 1))
-    return -(-folds // folds_a_group), fold, -(-fold // buffer_bytes)
+def _groups(held: int, k: int, cols: int, buffer_bytes: int, float_bits: int) -> tuple[Row, int, Row]:
+    """Return by row the groups of column folds and the parts into which a fold has to be cut, and between them the elements of a fold."""
+    fold, folds = k * min(held, cols), -(-held // cols)
+    groups: list[int] = []
+    parts: list[int] = []
+    for bits in (BIT_ROWS[-1], float_bits):
+        fold_bits = max(1, fold * bits)
+        groups.append(-(-folds // max(1, 8 * buffer_bytes // fold_bits)))
+        parts.append(-(-fold_bits // (8 * buffer_bytes)))
+    return _by_row(*groups), fold, _by_row(*parts)
+
+
+def _by_row(codes: int, floats: int) -> Row:
+    """Return a number for all widths of codes and another for floats, shape [ROWS]."""
+    return np.array((*(codes for _ in BIT_ROWS), floats), np.float64)
 
 
 def _operand(operand: Operand, runs: int, reuse: _Reuse, element_bytes: Row, buffer_bytes: int) -> Row:

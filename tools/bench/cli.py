@@ -7,6 +7,7 @@ from importlib import import_module
 import click
 
 _BENCHMARKS = {
+    "costs": "costs",
     "models": "models",
     "resnet50": "resnet50",
     "startup": "startup",
