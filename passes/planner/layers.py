@@ -1,4 +1,8 @@
-"""The chosen plan layer by layer: where each op runs, at what bits, for how long and why, and what is in memory meanwhile."""
+"""The chosen plan layer by layer: where each op runs, at what bits, for how long and why, and what is in memory meanwhile.
+
+Where packing for the wire and unpacking take time, they are layers of their own, between the last op on the edge and the first in the
+cloud; so the edge's layers add up to the plan's time on the edge, and the cloud's to that in the cloud.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +16,20 @@ from ..base import Env
 from ..facts import Choice, Costs, Plan, Sensitivity, Solutions, Splits
 from .build import build
 from .cut import Cut, given_bits, held_bits, live_values, prefix
-from .evaluate import compute_and_traffic_ns, constant_bits, op_ns, value_bits
+from .evaluate import compute_and_traffic_ns, constant_bits, op_ns, sent_bytes, value_bits
 from .problem import Assignment, OpItem, Problem
+from .provenance import Basis, basis, edge_measured
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One op of the chosen plan, all figures predicted.
+    """One op of the chosen plan, or the packing or unpacking of a value that crosses (kinds `pack` and `unpack`, act_bits: the wire's).
 
     side: `edge` or `cloud`. weight_bits, act_bits: of its weights and of its result, None where they are float. sqnr_db: signal to
-    quantisation noise of its own weights and result, None where nothing is quantised. bound_by: what its time goes to. ram_bytes: memory
-    while it runs on the edge, constants of the whole edge part included; None in the cloud. crossing_bytes: what a cut behind it would
-    send, activations at the fewest bits that the edge takes.
+    quantisation noise of its own weights and result, None where nothing is quantised. bound_by: what its time goes to, "" for packing.
+    ram_bytes: memory while it runs on the edge, constants of the whole edge part included; None in the cloud. crossing_bytes: what a cut
+    behind it would send, activations at the fewest bits that the edge takes. basis: whether its time was measured on the device at these
+    bits; all other figures are predicted.
     """
 
     name: str
@@ -36,6 +42,7 @@ class Layer:
     bound_by: str
     ram_bytes: int | None
     crossing_bytes: int
+    basis: Basis
 
 
 def plan_layers(module: Module, env: Env) -> tuple[Layer, ...]:
@@ -43,34 +50,82 @@ def plan_layers(module: Module, env: Env) -> tuple[Layer, ...]:
     problem = build(module, env)
     plan = module.fact(Solutions).plans[module.fact(Choice).index]
     cut = prefix(problem, plan.position)
-    bits = _assignment(problem, cut, plan)
     noise = {e.tensor: e.nsr for e in (*module.fact(Sensitivity).weights, *module.fact(Sensitivity).activations)}
-    constants = constant_bits(problem, cut, bits)
-    memory = [constants + sum(value_bits(problem, cut, bits, v) for v in live) for live in live_values(problem, cut)]
-    crossing = [s.transfer_bytes for s in module.fact(Splits).splits][1:]
-    found: list[Layer] = []
-    for i, (op, item, cost) in enumerate(zip(module.main.ops, problem.ops, module.fact(Costs).ops, strict=True)):
-        if i >= plan.position:
-            found.append(Layer(op.name, op.kind, "cloud", None, None, None, cost.cloud_s, cost.cloud_bound_by, None, crossing[i]))
-            continue
-        compute, traffic = compute_and_traffic_ns(problem, cut, bits, item)
-        weights, acts = _codes(problem, cut, bits, item)
-        given = (given_bits(problem, v) for v in item.makes)
+    chosen = _Chosen(problem, cut, _assignment(problem, cut, plan), noise)
+    crossing = [s.transfer_bytes for s in module.fact(Splits).splits]
+    memory = chosen.memory_bytes()
+    found = [chosen.on_edge(i, module.main.ops[i].kind, memory[i], crossing[i + 1]) for i in range(plan.position)]
+    found += chosen.wires(memory[-1], crossing[plan.position])
+    costs = module.fact(Costs).ops
+    for i in range(plan.position, len(problem.ops)):
+        item, kind = problem.ops[i], module.main.ops[i].kind
         found.append(
             Layer(
-                op.name,
-                op.kind,
-                "edge",
-                min(weights.values(), default=None),
-                min((*acts.values(), *filter(None, given)), default=None),
-                _sqnr_db(noise, {**weights, **acts}),
-                op_ns(problem, cut, bits, item) * 1e-9,
-                "compute" if compute >= traffic else "traffic",
-                -(-memory[i] // 8),
-                crossing[i],
+                name=item.name,
+                kind=kind,
+                side="cloud",
+                weight_bits=None,
+                act_bits=None,
+                sqnr_db=None,
+                latency_s=item.cloud_ns * 1e-9,
+                bound_by=costs[i].cloud_bound_by,
+                ram_bytes=None,
+                crossing_bytes=crossing[i + 1],
+                basis=basis(item.cloud_measured),
             )
         )
     return tuple(found)
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """The chosen plan's cut and bits. noise: noise-to-signal ratios at 1..8 bits by tensor."""
+
+    problem: Problem
+    cut: Cut
+    bits: Assignment
+    noise: Mapping[str, tuple[float, ...]]
+
+    def memory_bytes(self) -> list[int]:
+        """Return the memory at each op on the edge and, last, when the payload is made; 0 for Cloud-Only, as `evaluate.ram_bits` has it."""
+        problem, cut, bits = self.problem, self.cut, self.bits
+        if not cut.ops:
+            return [0]
+        found = [sum(value_bits(problem, cut, bits, v) for v in live) for live in live_values(problem, cut)]
+        found[-1] += 8 * sum(sent_bytes(problem, cut, bits)[: len(cut.crossing)])
+        constants = constant_bits(problem, cut, bits)
+        return [-(-(constants + working) // 8) for working in found]
+
+    def on_edge(self, index: int, kind: str, ram_bytes: int, crossing_bytes: int) -> Layer:
+        """Return the layer of an op on the edge."""
+        problem, cut, bits, item = self.problem, self.cut, self.bits, self.problem.ops[index]
+        compute, traffic = compute_and_traffic_ns(problem, cut, bits, item)
+        weights, acts = _codes(problem, cut, bits, item)
+        given = (given_bits(problem, v) for v in item.makes)
+        return Layer(
+            name=item.name,
+            kind=kind,
+            side="edge",
+            weight_bits=min(weights.values(), default=None),
+            act_bits=min((*acts.values(), *filter(None, given)), default=None),
+            sqnr_db=_sqnr_db(self.noise, {**weights, **acts}),
+            latency_s=op_ns(problem, cut, bits, item) * 1e-9,
+            bound_by="compute" if compute >= traffic else "traffic",
+            ram_bytes=ram_bytes,
+            crossing_bytes=crossing_bytes,
+            basis=basis(edge_measured(problem, cut, bits, item)),
+        )
+
+    def wires(self, ram_bytes: int, crossing_bytes: int) -> list[Layer]:
+        """Return packing on the edge, then unpacking in the cloud, of every crossing value for which it takes time."""
+        wires = [(self.problem.values[w.value], self.bits.wires[w.value]) for w in self.cut.wires]
+        packing = [(v, b, "pack", "edge", v.packing_ns(b), ram_bytes, b in v.pack_measured) for v, b in wires]
+        unpacking = [(v, b, "unpack", "cloud", v.unpacking_ns(b), None, b in v.unpack_measured) for v, b in wires]
+        return [
+            Layer(value.name, kind, side, None, width, None, ns * 1e-9, "", ram, crossing_bytes, basis(measured))
+            for value, width, kind, side, ns, ram, measured in (*packing, *unpacking)
+            if ns
+        ]
 
 
 def _assignment(problem: Problem, cut: Cut, plan: Plan) -> Assignment:

@@ -16,6 +16,9 @@ from typing import Literal, TypeAlias
 NONE = -1
 """Index that stands for "none"."""
 
+ROWS = 9
+"""Rows of a table over bit-widths: 1..8 bits, and float."""
+
 VarKind: TypeAlias = Literal["weight", "act", "wire"]
 
 
