@@ -1,4 +1,4 @@
-"""Quantities with units: `200MHz`, `4MiB`, `1GB/s`, `5us`, `3mbps`. A unit is always needed.
+"""Quantities with units: `200MHz`, `4MiB`, `1GB/s`, `5us`, `96GOPS`, `3mbps`. A unit is always needed.
 
 kB, MB ... are powers of 1000, KiB, MiB ... of 1024 (KB is kB). Bits are lower case (`mbps` or `Mbps`), bytes upper case (`MB/s`).
 """
@@ -41,6 +41,15 @@ SIZE = Quantity("size", _SIZES, "MB")
 SMALL_SIZE = Quantity("size", _SIZES, "B", zero=True)
 BANDWIDTH = Quantity("bandwidth", {f"{unit}/s": factor for unit, factor in _SIZES.items()}, "GB/s")
 FREQUENCY = Quantity("frequency", {"Hz": Fraction(1), "kHz": Fraction(10**3), "MHz": Fraction(10**6), "GHz": Fraction(10**9)}, "MHz")
+OPS = Quantity(
+    "rate of operations",
+    {
+        f"{prefix}{word}": Fraction(factor)
+        for word in ("OPS", "FLOPS")
+        for prefix, factor in {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}.items()
+    },
+    "GOPS",
+)
 RATE = Quantity(
     "rate",
     {
@@ -70,36 +79,53 @@ _BYTE_RATE = re.compile(r"([kKmMgG]?)i?(?:B|[bB]ytes?)(?:ps|/s|/sec)")
 _BIT_RATE = re.compile(r"([kKmMgG]?)b(?:it)?s?(?:ps|/s|/sec)?")
 
 
-def parse_quantity(text: str, quantity: Quantity, *, what: str = "") -> Fraction:
-    """Return an exact value in the quantity's base unit (bytes, bytes or bits per second, Hz, seconds).
+class QuantityError(ValueError):
+    """What is wrong with a quantity: a message, a hint, and what to write instead ("" where that cannot be guessed)."""
+
+    def __init__(self, message: str, hint: str, instead: str = "") -> None:
+        """Keep the three."""
+        self.message, self.hint, self.instead = message, hint, instead
+        super().__init__(message)
+
+
+def read_quantity(text: str, quantity: Quantity, what: str) -> Fraction:
+    """Return an exact value in the quantity's base unit (bytes, bytes or bits or operations per second, Hz, seconds).
 
     `what` names the value in the message. At most 20 digits stand before and after the point.
-    Raises CompileError (AS402, exit 2) for anything that is not a number with a unit of this quantity, and for values below zero.
+    Raises QuantityError for anything that is not a number with a unit of this quantity, and for values below zero.
     """
-    what = what or quantity.name
     match = _FORM.fullmatch(text)
     if match is None:
-        raise _error(f"{what} {text!r} is not a number with a unit", f"write it as 3{quantity.suggested}")
+        raise QuantityError(f"{what} {text!r} is not a number with a unit", f"write it as 3{quantity.suggested}", f"3{quantity.suggested}")
     number, unit = match.group(1), match.group(2) or ""
     if unit not in quantity.units:
-        raise _error(*_wrong_unit(what, text, number, unit, quantity))
+        raise _wrong_unit(what, text, number, unit, quantity)
     value = Fraction(number) * quantity.units[unit]
     if value < 0 or (value == 0 and not quantity.zero):
         least = "must not be negative" if quantity.zero else "must be above zero"
-        raise _error(f"{what} {text!r} {least}", f"for example 3{quantity.suggested}")
+        raise QuantityError(f"{what} {text!r} {least}", f"for example 3{quantity.suggested}", f"3{quantity.suggested}")
     return value
 
 
-def _wrong_unit(what: str, text: str, number: str, unit: str, quantity: Quantity) -> tuple[str, str]:
-    """Return the message and the hint for a unit that is missing or of another kind."""
+def parse_quantity(text: str, quantity: Quantity, *, what: str = "") -> Fraction:
+    """Return what `read_quantity` does, for a text on the command line. Raises CompileError (AS402, exit 2) in its place."""
+    try:
+        return read_quantity(text, quantity, what or quantity.name)
+    except QuantityError as error:
+        raise CompileError(Diagnostic("AS402", error.message, hint=error.hint), exit_code=EXIT_USAGE) from None
+
+
+def _wrong_unit(what: str, text: str, number: str, unit: str, quantity: Quantity) -> QuantityError:
+    """Return the error for a unit that is missing or of another kind."""
     if not unit:
-        return f"{what} {text!r} has no unit", f"did you mean {number}{quantity.suggested}?"
+        instead = f"{number}{quantity.suggested}"
+        return QuantityError(f"{what} {text!r} has no unit", f"did you mean {instead}?", instead)
     byte_rate = _BYTE_RATE.fullmatch(unit)
     if quantity is RATE and byte_rate is not None:
         prefix = byte_rate.group(1).lower()
         word = {"": "bytes", "k": "kilobytes", "m": "megabytes", "g": "gigabytes"}[prefix]
         bits = _plain(Fraction(number) * 8)
-        return (
+        return QuantityError(
             f"{what} {text!r} is in bytes, a rate is in bits",
             f"{word}? {bits}{prefix}bps is {_plain(Fraction(number))} {word} a second; for bits write {number}{prefix}bps",
         )
@@ -108,11 +134,9 @@ def _wrong_unit(what: str, text: str, number: str, unit: str, quantity: Quantity
     if quantity is RATE and bit_rate is not None:
         near = [f"{bit_rate.group(1).lower()}bps"]
     known = ", ".join({u.lower() if quantity is RATE else u: None for u in quantity.units if u.isascii()})
-    return f"{what} {text!r} has an unknown unit {unit!r}", f"did you mean {number}{near[0]}?" if near else f"units: {known}"
-
-
-def _error(message: str, hint: str) -> CompileError:
-    return CompileError(Diagnostic("AS402", message, hint=hint), exit_code=EXIT_USAGE)
+    instead = f"{number}{near[0]}" if near else ""
+    hint = f"did you mean {instead}?" if near else f"units: {known}"
+    return QuantityError(f"{what} {text!r} has an unknown unit {unit!r}", hint, instead)
 
 
 def parse_size_bytes(text: str, what: str = "size", *, zero: bool = False) -> int:
