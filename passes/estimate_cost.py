@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -33,6 +33,7 @@ from autosplitc.targets import (
     products,
     row_of,
     unpack_view,
+    unprofiled,
     view,
 )
 
@@ -56,9 +57,12 @@ class EstimateCost(Pass):
         """Return the module with `Costs`.
 
         Raises CompileError: AS420 where a target gives no usable cost, AS421 for ops that the cloud target cannot run, AS422 where the
-        edge target's bandwidth or overlap differs from op to op.
+        edge target's bandwidth or overlap differs from op to op, AS444 for ops that a measured target has no time of (a warning, AS445,
+        where it may interpolate).
         """
-        return module.with_fact(estimate(module.main, env.edge, env.cloud, _seen_elements(module)))
+        sizes = _seen_elements(module)
+        _check_profiles(module.main, env, sizes)
+        return module.with_fact(estimate(module.main, env.edge, env.cloud, sizes))
 
 
 def estimate(graph: Graph, edge: Target, cloud: Target, seen_elements: Mapping[str, int]) -> Costs:
@@ -103,6 +107,20 @@ def estimate(graph: Graph, edge: Target, cloud: Target, seen_elements: Mapping[s
             if record.operands:
                 traffic_bytes[record.first_traffic : record.first_traffic + record.operands] = cost.traffic_bytes
     return Costs(graph.name, bandwidth_bytes_per_s, overlap, tuple(records), _table(compute_s), _table(traffic_bytes), wires)
+
+
+def _check_profiles(graph: Graph, env: Env, seen_elements: Mapping[str, int]) -> None:
+    """Tell of ops that a measured target has no time of. Raises CompileError (AS444) where it must not make times up for them."""
+
+    def views() -> Iterator[tuple[str, OpView]]:
+        return ((op.name, _seen_view(graph, op, seen_elements)) for op in graph.ops)
+
+    found = (*unprofiled(env.edge, "edge", views()), *unprofiled(env.cloud, "cloud", views()))
+    errors = [d for d in found if d.severity == "error"]
+    if errors:
+        raise CompileError(errors)
+    for warning in found:
+        env.warn(warning)
 
 
 def _seen_elements(module: Module) -> dict[str, int]:

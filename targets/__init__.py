@@ -4,10 +4,12 @@ from .array import CycleModel
 from .bit_serial import BitMode, BitSerialTarget
 from .checks import check_target, checked_cost
 from .conformance import Finding, conformance, latency_s
-from .curve import ANY_KIND, FLOAT_COLUMN, Curve
+from .curve import ANY_KIND, FLOAT_COLUMN, Curve, work_of
 from .gemm import Dataflow, Depthwise, Operand, Product, products
+from .measured import MeasuredTarget, profile_problems, read_profile, unprofiled
 from .network import PRESETS, Network, RateRange, parse_network, parse_rate_range
 from .options import option_fields
+from .profile_file import Profile
 from .registry import installed_targets, load_target, target_names
 from .roofline import RooflineTarget
 from .signature import signature
@@ -53,11 +55,13 @@ __all__ = [
     "Dataflow",
     "Depthwise",
     "Finding",
+    "MeasuredTarget",
     "Network",
     "OpCost",
     "OpView",
     "Operand",
     "Product",
+    "Profile",
     "Quantity",
     "RateRange",
     "Residency",
@@ -87,11 +91,15 @@ __all__ = [
     "parse_time_s",
     "plain_traffic",
     "products",
+    "profile_problems",
+    "read_profile",
     "row_bytes",
     "row_of",
     "signature",
     "target_names",
     "unpack_view",
+    "unprofiled",
     "vector_elements",
     "view",
+    "work_of",
 ]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from .profile_file import Profile, read_profile_file
 from .signature import signature
 from .target import ROWS, OpCost, OpView, Residency, Target
 from .traffic import moves_nothing
+
+Side: TypeAlias = Literal["edge", "cloud"]
 
 LISTED = 5
 """Ops without a time that a diagnostic names."""
@@ -109,52 +112,49 @@ def read_profile(path: Path) -> MeasuredTarget:
     )
 
 
-def unprofiled(target: Target, flag: str, ops: Iterable[tuple[str, OpView]]) -> Diagnostic | None:
-    """Return what to say of ops that a measured target has no time of; None where there are none, or for any other target.
+def unprofiled(target: Target, side: Side, ops: Iterable[tuple[str, OpView]]) -> tuple[Diagnostic, ...]:
+    """Return what to say of ops (names and views) that a measured target has no time of; () where there are none, or for any other target.
 
-    It is an error (AS444), or with the target's option `interpolate` a warning (AS445): their times are predictions. `flag` is the option
-    of the command line that names the target, `ops` are names and views.
+    It is an error (AS444), or with the target's option `interpolate` a warning (AS445): their times are predictions.
     """
     if not isinstance(target, MeasuredTarget):
-        return None
-    names: list[str] = []
-    total = 0
-    for name, op in ops:
-        total += 1
-        if not target.holds(op):
-            names.append(f"{name} ({op.kind})")
+        return ()
+    held = [(f"{name} ({op.kind})", target.holds(op)) for name, op in ops]
+    names = [name for name, known in held if not known]
     if not names:
-        return None
-    where = f"target {target.name!r}"
+        return ()
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     note = f"{', '.join(names[:LISTED])}{more}"
+    message = f"{len(names)} of {len(held)} ops are not in the profile"
     if target.interpolate:
-        message = f"{len(names)} of {total} ops are not in the profile: their times are interpolated, so they are predictions"
-        return Diagnostic("AS445", message, where, (note,), severity="warning")
-    message = f"{len(names)} of {total} ops are not in the profile"
-    return Diagnostic("AS444", message, where, (note,), f"{_with_option(target, flag, 'interpolate=true')}, or profile this model")
+        message = f"{message}: their times are interpolated, so they are predictions"
+        return (Diagnostic("AS445", message, _where(target, side), (note,), severity="warning"),)
+    hint = f"{_with_option(target, side, 'interpolate=true')}, or profile this model"
+    return (Diagnostic("AS444", message, _where(target, side), (note,), hint),)
 
 
-def profile_problems(target: Target, flag: str, source: str, source_sha256: str, runtime: str) -> tuple[Diagnostic, ...]:
+def profile_problems(target: Target, side: Side, source: str, source_sha256: str, runtime: str) -> tuple[Diagnostic, ...]:
     """Return why the profile of a measured target does not speak of a compile; () where it does, and for any other target.
 
     AS442: it is of another model than that of `source_sha256`, and the target's option `interpolate` does not allow that. AS443: it is of
     another onnxruntime, by major and minor version, than the device will run: the target's option `runtime`, else `runtime`, this
-    machine's. `flag` is the option of the command line that names the target, `source` what the model is called.
+    machine's. `source` is what the model is called.
     """
     if not isinstance(target, MeasuredTarget):
         return ()
     found: list[Diagnostic] = []
-    profile, where = target.profile, f"target {target.name!r}"
+    profile, where = target.profile, _where(target, side)
     if profile.model_sha256 != source_sha256 and not target.interpolate:
-        notes = (f"profiled: {profile.model}, sha256 {profile.model_sha256[:12]}", f"compiled: {source}, sha256 {source_sha256[:12]}")
-        hint = f"{_with_option(target, flag, 'interpolate=true')}, or profile this model"
+        notes = (f"profiled: {profile.model}, sha256 {profile.model_sha256[:12]}...", f"this is {source}, sha256 {source_sha256[:12]}...")
+        hint = f"{_with_option(target, side, 'interpolate=true')}, or profile this model"
         found.append(Diagnostic("AS442", "the profile is of another model", where, notes, hint))
     wanted = target.runtime or runtime
     if _minor(profile.onnxruntime) != _minor(wanted):
         whose = "the device's" if target.runtime else "this machine's"
         message = f"the profile is of onnxruntime {profile.onnxruntime}, not of {whose} {wanted}"
-        hint = f"{_with_option(target, flag, f'runtime={profile.onnxruntime}')} if the device runs that, or profile again"
+        hint = (
+            "profile again" if target.runtime else f"{_with_option(target, side, f'runtime={profile.onnxruntime}')} if the device runs that"
+        )
         found.append(Diagnostic("AS443", message, where, hint=hint))
     return tuple(found)
 
@@ -164,7 +164,12 @@ def _minor(version: str) -> tuple[str, ...]:
     return tuple(version.split(".")[:2])
 
 
-def _with_option(target: MeasuredTarget, flag: str, option: str) -> str:
-    """Return the flag that names the target with one more option."""
-    _, colon, options = target.name.partition(f"{target.profile.file}:")
-    return f"{flag} {target.profile.file}:{options + ',' if colon else ''}{option}"
+def _where(target: MeasuredTarget, side: Side) -> str:
+    return f"{side} target {target.name!r}"
+
+
+def _with_option(target: MeasuredTarget, side: Side, option: str) -> str:
+    """Return the part of the command line that names the target with one more option."""
+    file = target.profile.file
+    _, colon, options = target.name.partition(f"{file}:")
+    return f"{'-t' if side == 'edge' else '--cloud'} {file}:{options + ',' if colon else ''}{option}"

@@ -15,6 +15,7 @@ from typing import Any, cast
 from autosplitc.ir import CompileError, Diagnostic, did_you_mean
 
 from .target import Residency
+from .target_file import read_text
 
 SCHEMA = "autosplitc-profile/1"
 FLOAT = "float"
@@ -118,7 +119,7 @@ class Profile:
 def read_profile_file(path: Path) -> Profile:
     """Return what a profile holds.
 
-    Raises CompileError: AS440 where the file cannot be read or is no JSON (with line and column), AS441 with everything in it that is no
+    Raises CompileError: AS430 where the file cannot be read, AS440 where it is no JSON (with line and column), AS441 with everything in it that is no
     profile (with its JSON path).
     """
     content = _json(path)
@@ -131,12 +132,7 @@ def read_profile_file(path: Path) -> Profile:
 
 
 def _json(path: Path) -> Any:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise CompileError(Diagnostic("AS440", f"cannot read the profile: {error.strerror}", str(path), hint=HINT)) from error
-    except UnicodeDecodeError as error:
-        raise CompileError(Diagnostic("AS440", f"the profile is no text in UTF-8: byte {error.start}", str(path), hint=HINT)) from error
+    text = read_text(path)
     try:
         return json.loads(text, parse_constant=str, parse_float=_number)
     except json.JSONDecodeError as error:
