@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -11,7 +12,21 @@ from autosplitc.ir import CompileError, Diagnostic, Module
 from .base import Env, Pass
 from .enumerate_splits import positions_of_cut
 from .facts import Costs, Liveness, Plan, Request, Sensitivity, Solutions, Split, Splits
-from .planner import Effort, Problem, Solution, best_effort, build, excess, plan_of, prefix, search, undominated_plans
+from .over_trace import networks_to_plan, over_trace
+from .planner import (
+    Effort,
+    Problem,
+    Solution,
+    best_effort,
+    build,
+    evaluate,
+    excess,
+    link_of,
+    plan_of,
+    prefix,
+    search,
+    undominated_plans,
+)
 
 SOLVER_SECONDS = 0.4
 """Deterministic seconds of the solver in one second of a core, model building included (measured on problems of 50 to 300 ops)."""
@@ -22,8 +37,9 @@ class AssignBits(Pass):
     """Gives `solutions`: the fastest plan of each of the `keep` best cuts, Cloud-Only, and Edge-Only where the edge runs every op.
 
     A plan's `proof` says whether any plan for that cut is faster; that of the fastest feasible split speaks of all cuts. Where no
-    split keeps the limits, the one of least memory is listed with what it breaks. `time_limit_s` (None: the request's) is counted in the
-    solver's deterministic time, so that the same input gives the same plans.
+    split keeps the limits, the one of least memory is listed with what it breaks. With a trace of the link the plans for several of its
+    rates are listed, the fastest by the median over the trace first; a proof speaks of the rate that the plan was sought at.
+    `time_limit_s` (None: the request's) is counted in the solver's deterministic time, so that the same input gives the same plans.
     """
 
     name: ClassVar[str] = "assign-bits"
@@ -42,24 +58,57 @@ class AssignBits(Pass):
         """
         request, splits = module.fact(Request), module.fact(Splits).splits
         problem = build(module, env)
+        if env.network.trace is not None:
+            problem = replace(problem, limits=replace(problem.limits, latency_ns=None))
         limit_s = request.time_limit_s if self.time_limit_s is None else self.time_limit_s
-        effort = Effort(SOLVER_SECONDS * limit_s, env.seed)
+        networks = networks_to_plan(env.network)
+        effort = Effort(SOLVER_SECONDS * limit_s / len(networks), env.seed)
         wanted = positions_of_cut(request.cut, splits)
         inner = [s.position for s in splits[1:-1] if not s.reason and (not wanted or s.position in wanted)]
-        ends = [s for p in dict.fromkeys((0, len(splits) - 1)) if (s := best_effort(problem, p, effort)) is not None]
-        found = search(problem, inner, effort, max(self.keep, 1), _ceiling_ns(problem, ends))
-        solutions = [*(found.solutions or _nearest(problem, splits, inner, effort)), *ends]
+        sought = [self._seek(replace(problem, link=link_of(network)), splits, inner, effort) for network in networks]
+        solutions = [_at_the_link(problem, s) for found in sought for s in found.solutions]
         if wanted and not any(s.position in wanted for s in solutions):
             raise CompileError(_cannot_be_taken(problem, request.cut, splits[wanted[0]]))
         if not solutions:
             raise CompileError(_no_plan(problem, splits, request.source))
         names = [op.name for op in module.main.ops]
-        plans = undominated_plans(plan_of(problem, s, names) for s in solutions)
-        open_ns = [s.bound_ns for s in ends if not s.proven and not excess(problem.limits, s.figures)]
-        open_ns += [] if found.open_ns is None else [found.open_ns]
-        plans = _weigh_open_cuts(plans, min(open_ns) if open_ns else None, env)
+        listed = _each_once(plan_of(problem, s, names) for s in solutions)
+        plans = undominated_plans(over_trace(plan, env.network, request.max_latency_s) for plan in listed)
+        plans = _weigh_open_cuts(plans, max(found.gap for found in sought), env)
         _warn_of_noise(request, module.fact(Sensitivity), plans, env)
         return module.with_fact(Solutions(module.main.name, plans))
+
+    def _seek(self, problem: Problem, splits: tuple[Split, ...], inner: list[int], effort: Effort) -> _Sought:
+        """Return the best plans at one rate of the link."""
+        ends = [s for p in dict.fromkeys((0, len(splits) - 1)) if (s := best_effort(problem, p, effort)) is not None]
+        found = search(problem, inner, effort, max(self.keep, 1), _ceiling_ns(problem, ends))
+        solutions = [*(found.solutions or _nearest(problem, splits, inner, effort)), *ends]
+        open_ns = [s.bound_ns for s in ends if not s.proven and not excess(problem.limits, s.figures)]
+        open_ns += [] if found.open_ns is None else [found.open_ns]
+        best_ns = min((s.figures.latency_ns for s in solutions if not excess(problem.limits, s.figures)), default=0)
+        return _Sought(solutions, max(0.0, 1 - min(open_ns) / best_ns) if open_ns and best_ns else 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sought:
+    """What was found at one rate. gap: by how much a plan in a cut that is not solved to the end may be faster than the best one."""
+
+    solutions: list[Solution]
+    gap: float
+
+
+def _at_the_link(problem: Problem, solution: Solution) -> Solution:
+    """Return a solution that was sought at another rate with the latency that it has at the problem's; its bound stays as far below."""
+    figures = evaluate(problem, solution.cut, solution.bits)
+    return replace(solution, figures=figures, bound_ns=solution.bound_ns + figures.latency_ns - solution.figures.latency_ns)
+
+
+def _each_once(plans: Iterable[Plan]) -> list[Plan]:
+    """Return plans without repetitions; of two that differ in their proof alone the proven one."""
+    found: dict[Plan, Plan] = {}
+    for plan in sorted(plans, key=lambda p: p.gap):
+        found.setdefault(replace(plan, proof="", gap=0.0), plan)
+    return list(found.values())
 
 
 def _ceiling_ns(problem: Problem, ends: list[Solution]) -> int | None:
@@ -88,12 +137,11 @@ def _cannot_be_taken(problem: Problem, cut: tuple[str, ...], split: Split) -> Di
     return Diagnostic("AS504", f"the cut at {', '.join(map(repr, cut))} cannot be taken", notes=(reason,))
 
 
-def _weigh_open_cuts(plans: tuple[Plan, ...], open_ns: int | None, env: Env) -> tuple[Plan, ...]:
+def _weigh_open_cuts(plans: tuple[Plan, ...], gap: float, env: Env) -> tuple[Plan, ...]:
     """Return the plans with the proof of the fastest feasible one taken back where a cut that is not solved to the end may be faster."""
     best = next((i for i, p in enumerate(plans) if p.feasible), None)
-    if open_ns is None or best is None or open_ns * 1e-9 >= plans[best].latency_s:
+    if not gap or best is None:
         return plans
-    gap = 1 - open_ns * 1e-9 / plans[best].latency_s
     env.warn(
         Diagnostic(
             "AS502",

@@ -85,6 +85,11 @@ class Plan:
         """End-to-end latency in seconds, predicted."""
         return self.edge_s + self.link_s + self.cloud_s
 
+    @property
+    def typical_s(self) -> float:
+        """The latency that plans are compared by: the median over the link's trace; without a trace `latency_s`."""
+        return self.latency_s if self.latency_p50_s is None else self.latency_p50_s
+
 
 @dataclass(frozen=True)
 class Solutions(Fact):

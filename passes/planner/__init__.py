@@ -1,7 +1,7 @@
 """The planning problem and its solvers."""
 
 from .bounds import all_values, meeting_bound
-from .build import build, ram_bytes
+from .build import build, link_of, ram_bytes
 from .cpsat import Effort
 from .cut import Cut, Wire, cut_of, live_values, prefix, wire_choices
 from .evaluate import Figures, evaluate, excess
@@ -59,6 +59,7 @@ __all__ = [
     "exhaustive",
     "formulate",
     "lifetimes",
+    "link_of",
     "live_sets",
     "live_values",
     "meeting_bound",

@@ -42,7 +42,7 @@ def build(module: Module, env: Env) -> Problem:
         weights=tensors.weights,
         constants=tuple(FixedConst(c.name, _memory_bits(c)) for c in fixed),
         ops=table.items(),
-        link=_link(env.network),
+        link=link_of(env.network),
         limits=_limits(request, env, scale.total, scale.tensor),
         overlap=costs.edge_overlap,
         packed=env.edge.resident == "packed",
@@ -68,7 +68,8 @@ def _limits(request: Request, env: Env, error: int | None, tensor_error: int | N
     )
 
 
-def _link(network: Network) -> Link:
+def link_of(network: Network) -> Link:
+    """Return a network in the problem's integers."""
     return Link(
         rate_bps=max(1, round(network.rate_bps)),
         fixed_ns=nanoseconds(network.message_s),

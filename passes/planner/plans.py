@@ -45,9 +45,10 @@ def plan_of(problem: Problem, solution: Solution, names: Sequence[str]) -> Plan:
 def undominated_plans(plans: Iterable[Plan]) -> tuple[Plan, ...]:
     """Return plans sorted by latency without splits that a feasible plan beats in nothing and equals or betters in all.
 
-    What counts: latency, RAM, file bytes, payload and error. Cloud-Only, Edge-Only and the fastest split always stay.
+    What counts: latency (over a trace its median and its 95 %), RAM, file bytes, payload and error. Cloud-Only, Edge-Only and the
+    fastest split always stay.
     """
-    ranked = sorted(plans, key=lambda p: (p.latency_s, p.error, p.position))
+    ranked = sorted(plans, key=lambda p: (p.typical_s, p.latency_p95_s or 0.0, p.error, p.position))
     fastest = next((p for p in ranked if p.kind == "split"), None)
     kept: list[Plan] = []
     for plan in ranked:
@@ -62,7 +63,7 @@ def _no_worse(first: Plan, second: Plan) -> bool:
 
 
 def _merits(plan: Plan) -> tuple[float, ...]:
-    return plan.latency_s, plan.ram_bytes, plan.storage_bytes, plan.payload_bytes, plan.error
+    return plan.typical_s, plan.latency_p95_s or 0.0, plan.ram_bytes, plan.storage_bytes, plan.payload_bytes, plan.error
 
 
 def _whole_bytes(bits: int) -> int:
