@@ -23,6 +23,7 @@ from .request import (
     Model,
     changed_fields,
     check_calibration,
+    check_profiles,
     find_devices,
     make_env,
     make_request,
@@ -59,6 +60,7 @@ def compile_model(model: Model, options: Options, watch: Watch) -> Result:
         hooks = Hooks.of(options, folder, watch)
         with hooks.timed("import"):
             source = read_source(model, dict(options.input_shapes))
+            check_profiles(devices, source.label, source.sha256)
             if any(p.gives for p in passes):
                 check_sizes(source.graph, source.label)
             calib, evaluation = read_samples(options, source.graph)
@@ -87,6 +89,7 @@ def continue_dump(dump: Path, options: Options, given: Collection[str], watch: W
     check_needs(passes, (type(f) for f in module.facts))
     check_calibration(request, calib, passes)
     devices = find_devices(request.edge, request.cloud, request.net)
+    check_profiles(devices, request.source, request.source_sha256)
     check_apart(options.output, (dump, options.calib, options.evaluation))
     with workspace(options.output, force=options.force, needed=lowers(passes)) as folder:
         hooks = Hooks.of(options, folder, watch)

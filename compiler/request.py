@@ -24,7 +24,7 @@ from autosplitc.passes import (
     Splits,
     WireLayout,
 )
-from autosplitc.targets import Network, Target, load_target, parse_network
+from autosplitc.targets import MeasuredTarget, Network, Target, load_target, parse_network, profile_problems
 
 from .data import load_data
 from .hooks import Hooks
@@ -101,6 +101,21 @@ def read_source(model: Model, input_shapes: Mapping[str, tuple[int, ...]]) -> So
 def find_devices(edge: str, cloud: str, net: str) -> Devices:
     """Return the two targets and the link. Raises CompileError (AS4xx) for a bad target or link."""
     return Devices(load_target(edge), load_target(cloud), parse_network(net))
+
+
+def check_profiles(devices: Devices, source: str, sha256: str) -> None:
+    """Check that profiles behind the devices are of this model (`source`, its file's digest) and of the onnxruntime that will run.
+
+    Raises CompileError (AS442, AS443) with everything that is wrong.
+    """
+    if not (isinstance(devices.edge, MeasuredTarget) or isinstance(devices.cloud, MeasuredTarget)):
+        return
+    from onnxruntime import __version__ as runtime
+
+    edge = profile_problems(devices.edge, "edge", source, sha256, runtime)
+    cloud = profile_problems(devices.cloud, "cloud", source, sha256, runtime)
+    if edge or cloud:
+        raise CompileError((*edge, *cloud))
 
 
 def make_request(options: Options, devices: Devices, source: Source, calib: Data | None, evaluation: Data | None) -> Request:

@@ -119,8 +119,8 @@ class Profile:
 def read_profile_file(path: Path) -> Profile:
     """Return what a profile holds.
 
-    Raises CompileError: AS430 where the file cannot be read, AS440 where it is no JSON (with line and column), AS441 with everything in it that is no
-    profile (with its JSON path).
+    Raises CompileError: AS430 where the file cannot be read, AS440 where it is no JSON (with line and column), AS441 with everything in it
+    that is no profile (with its JSON path).
     """
     content = _json(path)
     problems = tuple(_problems(content, path))
