@@ -21,7 +21,7 @@ _COMMANDS = {
     "opt": "autosplitc.cli_compile:opt_command",
     "inspect": "autosplitc.cli_look:inspect_command",
     "verify": "autosplitc.cli_verify:verify_command",
-    "targets": "autosplitc.cli_look:targets_command",
+    "targets": "autosplitc.cli_targets:targets_command",
     "zoo": "autosplitc.zoo.cli:zoo",
     "bench": "autosplitc.bench.cli:bench",
 }
@@ -71,9 +71,9 @@ def with_command(args: list[str]) -> list[str]:
 
 def _list_and_exit(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
-        from . import cli_look
+        from . import cli_look, cli_targets
 
-        click.echo(cli_look.passes_text() if param.name == "list_passes" else cli_look.targets_text())
+        click.echo(cli_look.passes_text() if param.name == "list_passes" else cli_targets.targets_text())
         ctx.exit()
 
 

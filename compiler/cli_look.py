@@ -1,4 +1,4 @@
-"""Commands that only look: `inspect`, `targets list`, and what `--list-passes` and `--list-targets` print."""
+"""Commands that only look: `inspect`, and what `--list-passes` prints."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ import json
 import click
 
 from autosplitc.passes import ALIASES, pass_class, pass_names
-from autosplitc.targets import Target, load_target, target_names
 
 from .cli_flags import common, input_shape_flag
 from .cli_output import watch_of
 from .inspect_model import inspect_model, inspection_text
 from .pass_options import describe, option_fields, print_value
-from .table_text import columns
 
 
 @click.command("inspect", short_help="Show what a model holds and what crosses at every cut.")
@@ -26,30 +24,6 @@ def inspect_command(model: str, input_shapes: tuple[tuple[str, tuple[int, ...]],
     found = inspect_model(model, dict(input_shapes), watch_of(quiet=quiet))
     click.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else inspection_text(found))
     return 0
-
-
-@click.group("targets", short_help="The devices that are known.")
-def targets_command() -> None:
-    """The devices that are known."""
-
-
-@targets_command.command("list")
-@common
-def list_targets(quiet: bool, verbose: bool, as_json: bool) -> int:
-    """List all targets: bits, memory, where the figures come from."""
-    del quiet, verbose
-    click.echo(json.dumps([_target(load_target(name)) for name, _ in target_names()], indent=2) if as_json else targets_text())
-    return 0
-
-
-def targets_text() -> str:
-    """Return the list of targets."""
-    rows = [("NAME", "WEIGHT BITS", "ACT BITS", "RAM", "SOURCE")]
-    for name, _ in target_names():
-        target = load_target(name)
-        bits = [",".join(map(str, b)) for b in (target.weight_bits, target.act_bits)]
-        rows.append((name, bits[0], bits[1], f"{target.ram_bytes / 2**20:,.0f} MiB", target.source))
-    return columns(rows)
 
 
 def passes_text() -> str:
@@ -66,16 +40,3 @@ def passes_text() -> str:
     lines.extend(f"{alias:<20} = {','.join(parts)}" for alias, parts in ALIASES.items())
     return "\n".join(lines)
 
-
-def _target(target: Target) -> dict[str, object]:
-    return {
-        "name": target.name,
-        "source": target.source,
-        "weight_bits": target.weight_bits,
-        "act_bits": target.act_bits,
-        "float_bits": target.float_bits,
-        "ram_bytes": target.ram_bytes,
-        "storage_bytes": target.storage_bytes,
-        "resident": target.resident,
-        "max_opset": target.max_opset,
-    }

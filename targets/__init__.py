@@ -5,6 +5,7 @@ from .bit_serial import BitMode, BitSerialTarget
 from .checks import check_target, checked_cost
 from .conformance import Finding, conformance, latency_s
 from .curve import ANY_KIND, FLOAT_COLUMN, Curve, work_of
+from .description import Line, description
 from .gemm import Dataflow, Depthwise, Operand, Product, products
 from .measured import MeasuredTarget, profile_problems, read_profile, unprofiled
 from .network import PRESETS, Network, RateRange, parse_network, parse_rate_range
@@ -55,6 +56,7 @@ __all__ = [
     "Dataflow",
     "Depthwise",
     "Finding",
+    "Line",
     "MeasuredTarget",
     "Network",
     "OpCost",
@@ -74,6 +76,7 @@ __all__ = [
     "checked_cost",
     "conformance",
     "constant_table",
+    "description",
     "format_quantity",
     "installed_targets",
     "latency_s",

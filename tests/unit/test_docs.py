@@ -8,7 +8,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from click.testing import CliRunner
 
+from autosplitc.cli_targets import targets_command
 from autosplitc.ir import BlobStore, blob_from_bytes, parse_module
 from autosplitc.passes import FACT_TYPES
 
@@ -52,3 +54,27 @@ def test_python_blocks_run_in_order(page: Path, tmp_path: Path, monkeypatch: pyt
 def test_texts_parse(page: Path) -> None:
     for _, text in blocks(page, "air"):
         parse_module(text, file=page.name, blobs=zeros(), fact_types=FACT_TYPES)
+
+
+def block_with(page: str, language: str, words: str) -> str:
+    return next(text for _, text in blocks(DOCS / page, language) if words in text)
+
+
+def test_the_plugin_is_what_the_page_on_targets_shows() -> None:
+    plugin = DOCS.parent / "tests" / "plugin"
+    module = block_with("new-target.md", "python", "class AcmeNpu")
+    assert (plugin / "acme_npu.py").read_text("utf-8") == module
+    assert (plugin / "pyproject.toml").read_text("utf-8") == block_with("new-target.md", "toml", "entry-points")
+    assert len(module.splitlines()) < 60
+
+
+def test_the_file_that_the_page_on_targets_shows_is_a_target(tmp_path: Path) -> None:
+    text = block_with("new-target.md", "toml", "camera-npu")
+    assert len(text.splitlines()) < 30
+    file = tmp_path / "camera-npu.toml"
+    file.write_text(text, "utf-8")
+    for command in (("check",), ("show",), ("cost", "zoo:fashion")):
+        words = [command[0], str(file), *command[1:]]
+        done = CliRunner().invoke(targets_command, words, standalone_mode=False)
+        assert done.exception is None, (words, done.exception)
+        assert done.output

@@ -7,7 +7,6 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,39 +17,13 @@ from autosplitc.ir import CompileError, print_module, read_dump
 from autosplitc.manifest import check_manifest
 from autosplitc.passes import ALIASES, FACT_TYPES, Choice, Liveness, Plan, Solutions, pass_names
 
+from .conftest import Tool
+
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "fashion"
 CALIB = ("--calib", str(EXAMPLE / "calib.npz"))
 COMPILE = (str(EXAMPLE / "fashion.onnx"), "-t", "eyeriss", "--net", "ble", "--edge-memory", "96KiB", *CALIB)
 MEASURED = (" quality", " check", " wrote")
 """Lines of the summary that say something of this machine."""
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What a command gave."""
-
-    code: int
-    out: str
-    err: str
-
-
-@dataclass(frozen=True)
-class Tool:
-    """Runs commands."""
-
-    capsys: pytest.CaptureFixture[str]
-
-    def __call__(self, *args: str | Path) -> Run:
-        """Run a command in this process."""
-        self.capsys.readouterr()
-        code = main([str(arg) for arg in args])
-        captured = self.capsys.readouterr()
-        return Run(code, captured.out, captured.err)
-
-
-@pytest.fixture
-def tool(capsys: pytest.CaptureFixture[str]) -> Tool:
-    return Tool(capsys)
 
 
 @pytest.fixture(scope="module")

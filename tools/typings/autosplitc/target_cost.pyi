@@ -1,0 +1,1 @@
+from compiler.target_cost import *
