@@ -97,8 +97,8 @@ def targets_text() -> str:
         if isinstance(target, CompileError):
             rows.append((name, "-", "-", "-", distribution, f"not usable: {target.diagnostics[0].message}"))
             continue
-        bits = [",".join(map(str, b)) for b in (target.weight_bits, target.act_bits)]
-        rows.append((name, *bits, _ram_text(target.ram_bytes), distribution, target.source))
+        weight_bits, act_bits = (",".join(map(str, b)) for b in (target.weight_bits, target.act_bits))
+        rows.append((name, weight_bits, act_bits, _ram_text(target.ram_bytes), distribution, target.source))
     return columns(rows)
 
 
