@@ -124,7 +124,7 @@ class _OpTable:
             constants=tuple(dict.fromkeys(self.constants[name] for name in op.inputs if name in self.constants)),
             refusal="" if cost.edge_ok else f"the target does not take {op.kind}",
             file_bits=FILE_BITS_PER_OP,
-            measured_rows=cost.edge_measured,
+            measured_rows=cost.edge_measured if spent else (),
             cloud_measured=cost.cloud_measured,
         )
 

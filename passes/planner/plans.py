@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from ..facts import NamedBits, Plan
 from .evaluate import Figures, excess
 from .problem import Problem
+from .provenance import measured_ns
 from .search import Solution
 
 
@@ -20,6 +21,7 @@ def plan_of(problem: Problem, solution: Solution, names: Sequence[str]) -> Plan:
     over = excess(problem.limits, figures)
     acts = {problem.groups[g].name: bits.acts[g] for g in cut.acts}
     acts |= {problem.values[i].name: bits.wires[i] for kind, i in cut.source.values() if kind == "wire"}
+    edge_measured_ns, cloud_measured_ns = measured_ns(problem, cut, bits)
     gap = 0.0 if solution.proven else (figures.latency_ns - solution.bound_ns) / figures.latency_ns
     return Plan(
         kind="cloud-only" if solution.position == 0 and count else "edge-only" if solution.position == count else "split",
@@ -39,6 +41,8 @@ def plan_of(problem: Problem, solution: Solution, names: Sequence[str]) -> Plan:
         weight_bits=tuple(NamedBits(problem.weights[w].name, bits.weights[w]) for w in cut.weights),
         act_bits=tuple(NamedBits(name, width) for name, width in acts.items()),
         wire_bits=tuple(NamedBits(problem.values[wire.value].name, bits.wires[wire.value]) for wire in cut.wires),
+        edge_measured_s=edge_measured_ns * 1e-9,
+        cloud_measured_s=cloud_measured_ns * 1e-9,
     )
 
 
