@@ -120,9 +120,13 @@ def _predicted(plan: Plan, plans: Iterable[Plan]) -> Json:
     latency_s = {kind: min((p.latency_s for p in plans if p.kind == kind), default=None) for kind in ("cloud-only", "edge-only")}
     return {
         "latency_s": plan.latency_s,
+        "latency_p50_s": plan.latency_p50_s,
+        "latency_p95_s": plan.latency_p95_s,
         "edge_s": plan.edge_s,
         "link_s": plan.link_s,
         "cloud_s": plan.cloud_s,
+        "edge_measured_s": plan.edge_measured_s,
+        "cloud_measured_s": plan.cloud_measured_s,
         "payload_bytes": plan.payload_bytes,
         "edge_ram_bytes": plan.ram_bytes,
         "edge_storage_bytes": plan.storage_bytes,

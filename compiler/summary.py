@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from autosplitc.passes import Choice, NamedBits, Plan, Request, WireLayout, size_text
+from autosplitc.passes import Choice, Costs, NamedBits, Plan, Request, Solutions, WireLayout, size_text
 
 from .manifest import Json
 from .result import Result
 from .table_text import columns
+
+HALF_NS = 0.5e-9
+"""Latencies are whole nanoseconds; a difference of less is none."""
 
 LISTED = 8
 """Solutions that the summary lists; solutions.csv has all."""
@@ -25,6 +28,8 @@ def summary(result: Result) -> str:
         f"{request.source}   edge {request.edge}   cloud {request.cloud}   {request.net}",
         _decision(plan),
         f" latency   {_latency(plan, manifest)}",
+        *([f" trace     {_over_trace(result, plan)}"] if plan.latency_p50_s is not None else []),
+        *(f" profile   {text}" for text in (_interpolated(result.module.get(Costs)),) if text),
         f" sent      {_sent(result, plan)}",
         f" edge      {_edge(result, plan)}",
         f" quality   {_quality(result.measurements['quality'], result.measurements['data'])}",
@@ -45,10 +50,38 @@ def _decision(plan: Plan) -> str:
 
 
 def _latency(plan: Plan, manifest: Json) -> str:
-    parts = f"edge {_ms(plan.edge_s)} + link {_ms(plan.link_s)} + cloud {_ms(plan.cloud_s)}"
     cloud_only_s = manifest["predicted"]["cloud_only_latency_s"]
     ratio = f"; {plan.latency_s / cloud_only_s:.2f} x cloud-only" if cloud_only_s and plan.kind != "cloud-only" else ""
+    if plan.edge_measured_s or plan.cloud_measured_s:
+        edge, cloud = _labelled(plan.edge_s, plan.edge_measured_s), _labelled(plan.cloud_s, plan.cloud_measured_s)
+        return f"{_ms(plan.latency_s)} ms = edge {edge} + link {_labelled(plan.link_s, 0)} + cloud {cloud}{ratio}"
+    parts = f"edge {_ms(plan.edge_s)} + link {_ms(plan.link_s)} + cloud {_ms(plan.cloud_s)}"
     return f"{_ms(plan.latency_s)} ms = {parts}   predicted{ratio}"
+
+
+def _labelled(seconds: float, measured_s: float) -> str:
+    """Return a part of the latency with what it rests on; nothing takes no label."""
+    if not seconds:
+        return _ms(seconds)
+    if not measured_s:
+        return f"{_ms(seconds)} predicted"
+    if seconds - measured_s < HALF_NS:
+        return f"{_ms(seconds)} measured"
+    return f"{_ms(seconds)} ({min(max(round(100 * measured_s / seconds), 1), 99)} % measured, rest predicted)"
+
+
+def _interpolated(costs: Costs | None) -> str:
+    """Return how many ops had to be interpolated on each side that was profiled; "" where none had."""
+    ops = costs.ops if costs is not None else ()
+    on_edge, in_cloud = [bool(op.edge_measured) for op in ops if op.edge_ok], [op.cloud_measured for op in ops]
+    sides = ((on_edge, "on the edge"), (in_cloud, "in the cloud"))
+    parts = [f"{held.count(False)} of {len(held)} ops {where}" for held, where in sides if any(held) and not all(held)]
+    return f"{', '.join(parts)} are not in the profile: interpolated" if parts else ""
+
+
+def _over_trace(result: Result, plan: Plan) -> str:
+    p50, p95 = (_ms(seconds or 0.0) for seconds in (plan.latency_p50_s, plan.latency_p95_s))
+    return f"p50 {p50} ms, p95 {p95} ms predicted over {result.module.fact(Solutions).trace}"
 
 
 def _sent(result: Result, plan: Plan) -> str:
@@ -100,14 +133,16 @@ def _solutions(result: Result) -> str:
     plans = result.solutions
     chosen = result.module.fact(Choice).index
     kept = sorted({*range(min(LISTED, len(plans))), chosen, *(i for i, p in enumerate(plans) if p.kind != "split")})
-    rows = [(" #", "plan", "ms", "sent B", "RAM", "")]
+    traced = plans[chosen].latency_p50_s is not None
+    rows = [(" #", "plan", *(("p50 ms", "p95 ms") if traced else ("ms",)), "sent B", "RAM", "")]
     for i in kept:
         plan = plans[i]
         name = f"split {plan.after}" if plan.kind == "split" else plan.kind.replace("-", " ")
         note = "chosen" if i == chosen else "; ".join(plan.violations)
-        rows.append((f" {i + 1}", name, _ms(plan.latency_s), f"{plan.payload_bytes:,}", size_text(plan.ram_bytes), note))
+        latency_s = (plan.latency_p50_s, plan.latency_p95_s) if traced else (plan.latency_s,)
+        rows.append((f" {i + 1}", name, *(_ms(s or 0.0) for s in latency_s), f"{plan.payload_bytes:,}", size_text(plan.ram_bytes), note))
     more = f"\n    {len(plans) - len(kept)} more in solutions.csv" if len(kept) < len(plans) else ""
-    return columns(rows, right=frozenset({0, 2, 3, 4})) + more
+    return columns(rows, right=frozenset({0, *range(2, len(rows[0]) - 1)})) + more
 
 
 def _ms(seconds: float) -> str:

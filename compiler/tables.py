@@ -17,9 +17,13 @@ SOLUTION_COLUMNS = (
     "after",
     "position",
     "latency_ms",
+    "latency_p50_ms",
+    "latency_p95_ms",
     "edge_ms",
     "link_ms",
     "cloud_ms",
+    "edge_measured_ms",
+    "cloud_measured_ms",
     "payload_bytes",
     "ram_bytes",
     "storage_bytes",
@@ -41,6 +45,7 @@ LAYER_COLUMNS = (
     "act_bits",
     "sqnr_db",
     "latency_ms",
+    "basis",
     "bound_by",
     "ram_bytes",
     "crossing_bytes",
@@ -48,13 +53,16 @@ LAYER_COLUMNS = (
 
 
 def solutions_csv(module: Module) -> str:
-    """Return every solution, numbered from 1 as `--pick` takes them. Latencies are predicted, in ms; `error` is a sum of power ratios."""
+    """Return every solution, numbered from 1 as `--pick` takes them. `error` is a sum of power ratios.
+
+    Latencies are in ms, and predicted but for the parts that `edge_measured_ms` and `cloud_measured_ms` name (see docs/profile.md).
+    """
     chosen = module.fact(Choice).index
     return csv_text(SOLUTION_COLUMNS, (_solution(i, plan, i == chosen) for i, plan in enumerate(module.fact(Solutions).plans)))
 
 
 def layers_csv(module: Module, env: Env) -> str:
-    """Return every op of the simplified graph under the chosen plan, figures predicted; see `Layer` for the columns."""
+    """Return every op of the simplified graph under the chosen plan; see `Layer` for the columns."""
     return csv_text(LAYER_COLUMNS, (_layer(layer) for layer in plan_layers(module, env)))
 
 
@@ -85,7 +93,10 @@ def _solution(index: int, plan: Plan, chosen: bool) -> tuple[object, ...]:
         plan.kind,
         plan.after,
         plan.position,
-        *(milliseconds(s) for s in (plan.latency_s, plan.edge_s, plan.link_s, plan.cloud_s)),
+        milliseconds(plan.latency_s),
+        *(None if s is None else milliseconds(s) for s in (plan.latency_p50_s, plan.latency_p95_s)),
+        *(milliseconds(s) for s in (plan.edge_s, plan.link_s, plan.cloud_s)),
+        *(milliseconds(s) for s in (plan.edge_measured_s, plan.cloud_measured_s)),
         plan.payload_bytes,
         plan.ram_bytes,
         plan.storage_bytes,
@@ -108,6 +119,7 @@ def _layer(layer: Layer) -> tuple[object, ...]:
         layer.act_bits,
         None if layer.sqnr_db is None else f"{layer.sqnr_db:.2f}",
         milliseconds(layer.latency_s),
+        layer.basis,
         layer.bound_by,
         layer.ram_bytes,
         layer.crossing_bytes,
