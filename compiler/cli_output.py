@@ -52,6 +52,8 @@ def result_json(result: Result) -> dict[str, object]:
                 "kind": plan.kind,
                 "after": plan.after,
                 "latency_s": plan.latency_s,
+                "latency_p50_s": plan.latency_p50_s,
+                "latency_p95_s": plan.latency_p95_s,
                 "payload_bytes": plan.payload_bytes,
                 "edge_ram_bytes": plan.ram_bytes,
                 "feasible": plan.feasible,

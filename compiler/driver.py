@@ -24,6 +24,7 @@ from .request import (
     changed_fields,
     check_calibration,
     check_profiles,
+    check_trace,
     find_devices,
     make_env,
     make_request,
@@ -90,6 +91,7 @@ def continue_dump(dump: Path, options: Options, given: Collection[str], watch: W
     check_calibration(request, calib, passes)
     devices = find_devices(request.edge, request.cloud, request.net)
     check_profiles(devices, request.source, request.source_sha256)
+    check_trace(request, devices.network)
     check_apart(options.output, (dump, options.calib, options.evaluation))
     with workspace(options.output, force=options.force, needed=lowers(passes)) as folder:
         hooks = Hooks.of(options, folder, watch)

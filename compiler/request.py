@@ -128,6 +128,7 @@ def make_request(options: Options, devices: Devices, source: Source, calib: Data
         edge=options.edge,
         cloud=options.cloud,
         net=devices.network.text,
+        net_sha256=_trace_sha256(devices.network),
         **plan,
         **_digests(calib, evaluation),
     )
@@ -155,7 +156,8 @@ def changed_fields(options: Options, given: Collection[str], calib: Data | None,
     """Return the fields of a dump's request that the `given` options override."""
     changes = {name: getattr(options, name) for name in (*PLAN_FIELDS, "edge", "cloud") if name in given}
     if "net" in given:
-        changes["net"] = parse_network(options.net).text
+        network = parse_network(options.net)
+        changes |= {"net": network.text, "net_sha256": _trace_sha256(network)}
     return {**changes, **{name: value for name, value in _digests(calib, evaluation).items() if value}}
 
 
@@ -175,6 +177,19 @@ def check_calibration(request: Request, calib: Data | None, passes: Sequence[Pas
     if request.calib_sha256 and calib is None and any(Ranges in p.gives for p in passes):
         message = f"this dump was made with calibration data (sha256 {request.calib_sha256[:12]}...), and the pipeline calibrates again"
         raise CompileError(Diagnostic("AS118", message, hint="--calib FILE"))
+
+
+def check_trace(request: Request, network: Network) -> None:
+    """Check that the trace of the link is the one that the request speaks of. Raises CompileError (AS407)."""
+    if request.net_sha256 != _trace_sha256(network):
+        message = f"the trace is not the one that the dump was made with (sha256 {request.net_sha256[:12]}...)"
+        raise CompileError(
+            Diagnostic("AS407", message, f'network "{request.net}"', hint=f"--net {request.net} plans again with what it holds now")
+        )
+
+
+def _trace_sha256(network: Network) -> str:
+    return network.trace.sha256 if network.trace else ""
 
 
 def _digests(calib: Data | None, evaluation: Data | None) -> dict[str, Any]:

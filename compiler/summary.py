@@ -45,7 +45,8 @@ def summary(result: Result) -> str:
 
 def _decision(plan: Plan) -> str:
     name = {"split": f'SPLIT after "{plan.after}"', "cloud-only": "CLOUD-ONLY", "edge-only": "EDGE-ONLY"}[plan.kind]
-    proof = "optimal, proven" if plan.proof == "optimal" else f"feasible, at most {plan.gap:.1%} from the optimum"
+    at = "" if plan.latency_p50_s is None else " at a rate of the trace"
+    proof = f"optimal{at}, proven" if plan.proof == "optimal" else f"feasible, at most {plan.gap:.1%} from the optimum{at}"
     return f"{name}   [{proof}]" + ("" if plan.feasible else "   [breaks a constraint]")
 
 

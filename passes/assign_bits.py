@@ -12,7 +12,7 @@ from autosplitc.ir import CompileError, Diagnostic, Module
 from .base import Env, Pass
 from .enumerate_splits import positions_of_cut
 from .facts import Costs, Liveness, Plan, Request, Sensitivity, Solutions, Split, Splits
-from .over_trace import networks_to_plan, over_trace
+from .over_trace import networks_to_plan, over_trace, trace_text
 from .planner import (
     Effort,
     Problem,
@@ -76,7 +76,7 @@ class AssignBits(Pass):
         plans = undominated_plans(over_trace(plan, env.network, request.max_latency_s) for plan in listed)
         plans = _weigh_open_cuts(plans, max(found.gap for found in sought), env)
         _warn_of_noise(request, module.fact(Sensitivity), plans, env)
-        return module.with_fact(Solutions(module.main.name, plans))
+        return module.with_fact(Solutions(module.main.name, plans, trace_text(env.network)))
 
     def _seek(self, problem: Problem, splits: tuple[Split, ...], inner: list[int], effort: Effort) -> _Sought:
         """Return the best plans at one rate of the link."""

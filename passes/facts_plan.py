@@ -93,10 +93,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Solutions(Fact):
-    """Plans, the fastest first; Cloud-Only is always among them, Edge-Only where every op runs on the edge."""
+    """Plans, the fastest first; Cloud-Only is always among them, Edge-Only where every op runs on the edge.
+
+    trace: the trace of the link over which `latency_p50_s` and `latency_p95_s` are taken, for people; "" without one.
+    """
 
     name: ClassVar[str] = "solutions"
     plans: tuple[Plan, ...]
+    trace: str = ""
 
 
 @dataclass(frozen=True)

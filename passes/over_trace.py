@@ -20,6 +20,11 @@ def networks_to_plan(network: Network) -> tuple[Network, ...]:
     return tuple(replace(network, rate_bps=rate) for rate in rates)
 
 
+def trace_text(network: Network) -> str:
+    """Return the network's trace for people, "" without one."""
+    return str(network.trace) if network.trace else ""
+
+
 def over_trace(plan: Plan, network: Network, max_latency_s: float | None) -> Plan:
     """Return a plan with its latency over the network's trace, as it is where there is none.
 

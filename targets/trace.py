@@ -7,10 +7,13 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .units import RATE, format_quantity
 
 STARTS = 1_000
 """Moments at which messages are thought to be sent, spread evenly over the trace, to find how long they take."""
@@ -41,6 +44,11 @@ class Trace:
             raise ValueError("times_s must ascend, and all figures be finite")
         if min(self.rates_bps) < 0 or self.bits_a_round < self.duration_s:
             raise ValueError("rates_bps must not be negative, and 1 bit/s at least on average")
+
+    def __str__(self) -> str:
+        """Return name, length and range of the rate: `walk.csv (600 s, 0.4..5.1 mbps)`."""
+        least, most = (format_quantity(float(f"{rate:.3g}"), RATE) for rate in (min(self.rates_bps), max(self.rates_bps)))
+        return f"{Path(self.name).name} ({self.duration_s:.6g} s, {least}..{most})"
 
     @property
     def duration_s(self) -> float:

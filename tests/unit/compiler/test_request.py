@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from autosplitc.ir import CompileError, Fact, Graph, Module
+from autosplitc.manifest import sha256_of_file
 from autosplitc.options import PLAN_FIELDS, Options
 from autosplitc.passes import FACT_TYPES, Choice, Request, Solutions, Splits, WireLayout, pass_class
-from autosplitc.request import changed_fields, check_calibration, override
+from autosplitc.request import changed_fields, check_calibration, check_trace, override
+from autosplitc.targets import parse_network
 
 REQUEST = Request("", "m.onnx", "0" * 64, "eyeriss", "tpu", "3mbps")
 
@@ -60,7 +63,22 @@ def test_every_field_unsettles_at_least_the_choice(field: str) -> None:
 def test_only_given_options_override() -> None:
     options = Options(edge="tpu", net="1mbps", seed=5, edge_ram_bytes=100)
     assert changed_fields(options, (), None, None) == {}
-    assert changed_fields(options, ("net", "seed"), None, None) == {"net": "1mbps", "seed": 5}
+    assert changed_fields(options, ("net", "seed"), None, None) == {"net": "1mbps", "net_sha256": "", "seed": 5}
+
+
+def test_a_trace_comes_with_its_digest(tmp_path: Path) -> None:
+    path = tmp_path / "walk.csv"
+    path.write_text("time_s,rate_mbps\n0,3\n", encoding="utf-8")
+    changes = changed_fields(Options(edge="tpu", net=f"{path},rtt=5ms"), ("net",), None, None)
+    assert changes == {"net": f"{path},rtt=5ms", "net_sha256": sha256_of_file(path)}
+    asked = replace(REQUEST, **changes)
+    check_trace(asked, parse_network(asked.net))
+    path.write_text("time_s,rate_mbps\n0,4\n", encoding="utf-8")
+    with pytest.raises(CompileError) as caught:
+        check_trace(asked, parse_network(asked.net))
+    (diagnostic,) = caught.value.diagnostics
+    assert (diagnostic.code, caught.value.exit_code) == ("AS407", 1)
+    assert diagnostic.hint == f"--net {asked.net} plans again with what it holds now"
 
 
 def test_calibrating_a_dump_again_needs_its_data() -> None:
