@@ -31,8 +31,8 @@ class BitSerialTarget:
         power of two times the step. So it handles `lanes` x (8 / a') x (8 / w') taps a cycle. Bit Fusion has bricks of 2 x 2.
 
     compute_s = cycles of the op's matrix products with the taps divided by what a unit handles at once (`gemm.py`, `cycles_v1.py`,
-    `cycles_v3.py`) x cycles a step / clock + the vector unit's work + per_op_s. A pair of narrow widths runs as a wider pair where that is
-    quicker. Products with a float operand take `float_passes` times as long as 8 x 8 bits. All else is as in `SystolicTarget`.
+    `cycles_v3.py`) x cycles a step / clock + the vector unit's work + per_op_s. Products with a float operand take `float_passes` times as
+    long as 8 x 8 bits. All else is as in `SystolicTarget`: vector unit, traffic, no cost of packing for the wire.
     Raises ValueError, naming the field, for values that make no sense.
     """
 
@@ -94,7 +94,7 @@ class BitSerialTarget:
         by_bits = _taps_and_steps(self.mode, self.input_step_bits, self.weight_step_bits)
         cycles = {taps: product_cycles(self, parts, self.lanes * taps) for taps in {taps for row in by_bits for taps, _ in row}}
         codes = np.array([[cycles[taps] * steps for taps, steps in row] for row in by_bits], np.float64) / self.clock_hz
-        table[:FLOAT_ROW, :FLOAT_ROW] = _as_wide_if_quicker(codes)
+        table[:FLOAT_ROW, :FLOAT_ROW] = codes
         table[FLOAT_ROW, :] = table[:, FLOAT_ROW] = codes[-1, -1] * self.float_passes
         return table
 
@@ -115,10 +115,3 @@ def _fused_bits(bits: int, step_bits: int) -> int:
     while step_bits < bits:
         step_bits *= 2
     return step_bits
-
-
-def _as_wide_if_quicker(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the least of each entry and all those of wider pairs, of which some are quicker by how the taps fold."""
-    for axis in (0, 1):
-        seconds = np.flip(np.minimum.accumulate(np.flip(seconds, axis), axis), axis)
-    return seconds
