@@ -1,12 +1,16 @@
-"""Shared fixtures: golden texts."""
+"""Shared fixtures: golden texts, profiles of devices."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from autosplitc.targets import OpView, signature, work_of
 
 _GOLDEN = Path(__file__).with_name("golden")
 
@@ -39,3 +43,67 @@ def golden(request: pytest.FixtureRequest) -> Golden:
     """Compare a text with a golden file: `golden(text)` or `golden(text, name, suffix)`."""
     test = re.sub(r"[^A-Za-z0-9_.-]+", "-", request.node.name.removeprefix("test_")).strip("-")
     return Golden(_GOLDEN / request.path.stem, test, bool(request.config.getoption("--update-golden")))
+
+
+@pytest.fixture(scope="session")
+def make_profile() -> Callable[..., dict[str, Any]]:
+    """Return a function that makes the JSON of a profile.
+
+    ops: names and views. times: seconds of an op in a context ("float", "8" ...). wires: (elements, bits, pack_s, unpack_s).
+    """
+
+    def make(
+        ops: Iterable[tuple[str, OpView]],
+        times: Callable[[OpView, str], float],
+        contexts: tuple[str, ...] = ("float", "8"),
+        wires: Iterable[tuple[int, int, float, float]] = (),
+        sha256: str = "0" * 64,
+        runtime: str = "1.32.0",
+    ) -> dict[str, Any]:
+        entries: list[dict[str, Any]] = [
+            {
+                "op": name,
+                "kind": op.kind,
+                "signature": signature(op),
+                "work": work_of(op),
+                "segment": "",
+                "times": {context: {"median_s": times(op, context), "spread_s": 0.0} for context in contexts},
+            }
+            for name, op in ops
+        ]
+        runs = [
+            {
+                "context": context,
+                "median_s": sum(entry["times"][context]["median_s"] for entry in entries),
+                "spread_s": 0.0,
+                "repeats": 10,
+                "kernels_s": 0.001,
+                "overhead_per_op_s": 0.0,
+            }
+            for context in contexts
+        ]
+        return {
+            "schema": "autosplitc-profile/1",
+            "name": "bench",
+            "model": {"name": "model.onnx", "sha256": sha256},
+            "runtime": {"onnxruntime": runtime, "numpy": "2.4.0", "python": "3.11.9"},
+            "machine": {"processor": "Cortex-A72", "architecture": "aarch64", "cores": 4, "system": "Linux"},
+            "settings": {"threads": 1, "level": "extended", "x64quantprecision": False, "warmup": 3, "repeats": 10},
+            "memory": {"ram_bytes": 2**30, "peak_rss_bytes": 10**8},
+            "limits": {
+                "weight_bits": [4, 8],
+                "act_bits": [int(context) for context in contexts if context != "float"],
+                "float_bits": 32,
+                "resident": "int8",
+                "max_opset": 25,
+                "storage_bytes": None,
+            },
+            "runs": runs,
+            "ops": entries,
+            "wires": [
+                {"elements": n, "bits": b, "pack_s": pack, "pack_spread_s": 0.0, "unpack_s": unpack, "unpack_spread_s": 0.0}
+                for n, b, pack, unpack in wires
+            ],
+        }
+
+    return make
