@@ -14,11 +14,18 @@ from numpy.typing import NDArray
 from autosplitc.ir import ArrayRef, Attrs, CompileError, Const, DType, Graph, Module, Op, TensorType, Value, blob_from_array
 from autosplitc.passes import Costs, Env, Ranges, SeenSize, pass_class
 from autosplitc.passes.estimate_cost import EstimateCost, estimate
-from autosplitc.targets import FLOAT_ROW, ROWS, OpCost, OpView, constant_table, load_target, parse_network, view
-from autosplitc.targets.eyeriss import eyeriss
-from autosplitc.targets.tpu import tpu
+from autosplitc.targets import FLOAT_ROW, ROWS, OpCost, OpView, SystolicTarget, constant_table, load_target, parse_network, view
 
 Tables = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def built_in(name: str) -> SystolicTarget:
+    target = load_target(name)
+    assert isinstance(target, SystolicTarget)
+    return target
+
+
+eyeriss, tpu = built_in("eyeriss"), built_in("tpu")
 
 
 def f32(*shape: int | str | None) -> TensorType:

@@ -19,18 +19,25 @@ from autosplitc.targets import (
     SystolicTarget,
     cycles_v1,
     cycles_v3,
+    load_target,
     pack_view,
     row_of,
     unpack_view,
     vector_elements,
 )
-from autosplitc.targets.eyeriss import eyeriss
-from autosplitc.targets.tpu import tpu
 
 from .conftest import MakeOp
 
 W8 = row_of(8)
 CONV = ("conv", [(1, 64, 56, 56), (64, 64, 3, 3), (64,)], [(1, 64, 56, 56)])
+
+def built_in(name: str) -> SystolicTarget:
+    target = load_target(name)
+    assert isinstance(target, SystolicTarget)
+    return target
+
+
+eyeriss, tpu = built_in("eyeriss"), built_in("tpu")
 
 
 def cost(target: SystolicTarget, op: Any) -> OpCost:

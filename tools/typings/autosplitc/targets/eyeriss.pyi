@@ -1,1 +1,0 @@
-from targets.eyeriss import *

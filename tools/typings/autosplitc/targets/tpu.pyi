@@ -1,1 +1,0 @@
-from targets.tpu import *
