@@ -150,16 +150,19 @@ def _number(text: str) -> float | str:
 
 
 def _problems(content: Any, path: Path) -> Iterator[Diagnostic]:
-    """Yield what keeps JSON from being a profile, in the order of the file's fields."""
+    """Yield what keeps JSON from being a profile."""
     given: Any = cast("dict[str, Any]", content).get("schema") if isinstance(content, dict) else None
     if given != SCHEMA:
         message = f"this is no profile: its schema is not {SCHEMA!r}" + (f" but {_short(json.dumps(given))}" if given is not None else "")
         yield Diagnostic("AS441", message, f"{path}: $.schema", hint=HINT)
         return
-    errors = sorted(_validator().iter_errors(content), key=lambda e: ([str(p).zfill(9) for p in e.absolute_path], e.message))
+    errors = sorted(
+        _validator().iter_errors(content), key=lambda e: ([str(p).zfill(9) if isinstance(p, int) else p for p in e.path], e.message)
+    )
     for error in errors:
+        place = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error.path)
         for message, hint in _messages(error):
-            yield Diagnostic("AS441", message, f"{path}: {error.json_path}", hint=hint or HINT)
+            yield Diagnostic("AS441", message, f"{path}: ${place}", hint=hint or HINT)
     if not errors:
         yield from _contexts(content, path)
 
@@ -172,30 +175,35 @@ def _messages(error: Any) -> Iterator[tuple[str, str]]:
     elif error.validator == "additionalProperties":
         known = error.schema["properties"]
         yield from ((f"unknown field {name!r}", did_you_mean(name, known)) for name in sorted(set(value) - set(known)))
-    elif error.validator in ("exclusiveMinimum", "minimum", "maximum"):
-        relation = {"exclusiveMinimum": "above", "minimum": "at least", "maximum": "at most"}[error.validator]
-        yield f"it must be {relation} {rule}, not {_short(json.dumps(value))}", ""
     elif error.validator == "minItems":
         yield "nothing was measured: the list is empty", ""
     elif error.validator == "type":
-        words = [rule] if isinstance(rule, str) else rule
-        yield f"it must be {' or '.join(map(_article, words))}, not {_short(json.dumps(value))}", ""
+        wanted = [rule] if isinstance(rule, str) else rule
+        yield f"it must be {' or '.join(_TYPES[word] for word in wanted)}, not {_short(json.dumps(value))}", ""
     elif error.validator == "enum":
         yield f"it must be one of {', '.join(map(json.dumps, rule))}, not {_short(json.dumps(value))}", ""
     else:
-        yield _short(error.message), ""
+        yield f"it must {_RULES[error.validator].format(rule)}, not {_short(json.dumps(value))}", ""
 
 
-def _article(word: str) -> str:
-    named = {
-        "integer": "a whole number",
-        "number": "a number",
-        "object": "an object",
-        "array": "a list",
-        "string": "a text",
-        "boolean": "true or false",
-    }
-    return named.get(word, word)
+_TYPES = {
+    "array": "a list",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "null": "null",
+    "number": "a number",
+    "object": "an object",
+    "string": "a text",
+}
+_RULES = {
+    "exclusiveMinimum": "be above {}",
+    "maximum": "be at most {}",
+    "minimum": "be at least {}",
+    "minLength": "have {} character or more",
+    "pattern": "look like {}",
+    "uniqueItems": "hold each member once",
+}
+"""How the schema's types and rules read in a message."""
 
 
 def _short(text: str) -> str:
