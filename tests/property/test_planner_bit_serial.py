@@ -33,12 +33,12 @@ def device(r: random.Random, mode: BitMode) -> BitSerialTarget:
         cols=r.choice((1, 4)),
         dataflow=r.choice(("os", "ws", "is")),
         cycles=r.choice(("scalesim-v1", "scalesim-v3")),
-        clock_hz=r.choice((1e5, 1e6, 1e7)),
-        vector_bytes_per_s=r.choice((1e5, 1e7)),
+        clock_hz=r.choice((3e5, 1e6, 3e6)),
+        vector_bytes_per_s=r.choice((1e6, 1e7)),
         input_buffer_bytes=r.choice((64, 4096)),
         weight_buffer_bytes=r.choice((64, 4096)),
         output_buffer_bytes=r.choice((64, 4096)),
-        bandwidth_bytes_per_s=r.choice((1e4, 1e5, 1e6)),
+        bandwidth_bytes_per_s=r.choice((1e5, 1e6)),
         overlap=r.random() < 0.5,
         ram_bytes=10**9,
         resident=r.choice(("packed", "int8")),
@@ -74,8 +74,8 @@ class Builder:
 
     def step(self) -> None:
         """Add a layer that reads one of the last values, or two."""
-        kind = self.random.choice(("conv", "conv", "conv", "depthwise", "matmul", "add", "concat", "max_pool", "relu"))
-        first, second = (self.random.choice(self.values[-2:]) for _ in range(2))
+        kind = self.random.choice(("conv", "conv", "conv", "conv", "depthwise", "matmul", "add", "concat", "max_pool", "relu"))
+        first, second = (self.values[-self.random.choice((1, 1, 1, 2)) :][0] for _ in range(2))
         same = Attrs.of(pads=(1, 1, 1, 1), kernel_shape=(3, 3))
         if kind == "conv":
             made = self.add("conv", (first, self.weights(CHANNELS, CHANNELS, 3, 3)), same)
@@ -103,7 +103,7 @@ class Builder:
 
 def planning_problem(graph: Graph, edge: BitSerialTarget, net: str) -> Problem:
     """Return what the passes make of a graph; every width is offered."""
-    env = Env(edge, load_target("eyeriss:clock=1MHz,bandwidth=1MB/s,vector=1MB/s"), parse_network(net), seed=1)
+    env = Env(edge, load_target("eyeriss:clock=300kHz,bandwidth=1MB/s,vector=1MB/s"), parse_network(net), seed=1)
     module = Module((graph,), (Request("", "model.onnx", "0" * 64, "array", "eyeriss", net, seed=1, max_error=1.0),))
     for name in ("calibrate", "measure-sensitivity", "liveness", "estimate-cost", "enumerate-splits"):
         module = pass_class(name)().apply(module, env)
@@ -135,7 +135,7 @@ def assert_exact(problem: Problem) -> ExhaustiveFound | None:
 @given(seed=st.integers(0, 10**9))
 def test_the_fastest_plan_is_found_also_where_limits_bind(mode: BitMode, seed: int) -> None:
     r = random.Random(seed)
-    problem = planning_problem(Builder(seed).graph(r.randint(1, 5)), device(r, mode), r.choice(("100kbps", "1mbps", "10mbps")))
+    problem = planning_problem(Builder(seed).graph(r.randint(2, 5)), device(r, mode), r.choice(("30kbps", "100kbps", "1mbps")))
     free = replace(problem, limits=replace(problem.limits, error=None))
     best = assert_exact(free)
     assert best is not None
