@@ -20,6 +20,7 @@ _COMMANDS = {
     "compile": "autosplitc.cli_compile:compile_command",
     "opt": "autosplitc.cli_compile:opt_command",
     "inspect": "autosplitc.cli_look:inspect_command",
+    "sweep": "autosplitc.cli_sweep:sweep_command",
     "verify": "autosplitc.cli_verify:verify_command",
     "targets": "autosplitc.cli_targets:targets_command",
     "zoo": "autosplitc.zoo.cli:zoo",

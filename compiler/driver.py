@@ -20,6 +20,7 @@ from .measure import measure_bundle
 from .options import Options
 from .pipeline import build_pipeline, check_needs, parse_pipeline, parse_set
 from .request import (
+    Devices,
     Model,
     changed_fields,
     check_calibration,
@@ -59,17 +60,23 @@ def compile_model(model: Model, options: Options, watch: Watch) -> Result:
     check_apart(options.output, (model_file(model), options.calib, options.evaluation))
     with workspace(options.output, force=options.force, needed=lowers(passes)) as folder:
         hooks = Hooks.of(options, folder, watch)
-        with hooks.timed("import"):
-            source = read_source(model, dict(options.input_shapes))
-            check_profiles(devices, source.label, source.sha256)
-            if any(p.gives for p in passes):
-                check_sizes(source.graph, source.label)
-            calib, evaluation = read_samples(options, source.graph)
-        request = make_request(options, devices, source, calib, evaluation)
-        job = Job(Module((source.graph,), (request,)), make_env(devices, request, calib, hooks), evaluation)
-        check_module(job.module, "the import", (), None)
-        hooks.done("import", job.module)
+        job = start(model, options, devices, passes, hooks)
         return finish(job, passes, options, folder, hooks)
+
+
+def start(model: Model, options: Options, devices: Devices, passes: Sequence[Pass], hooks: Hooks) -> Job:
+    """Return a model, imported, with its request and what the passes may use. Raises as `compile_model` does."""
+    with hooks.timed("import"):
+        source = read_source(model, dict(options.input_shapes))
+        check_profiles(devices, source.label, source.sha256)
+        if any(p.gives for p in passes):
+            check_sizes(source.graph, source.label)
+        calib, evaluation = read_samples(options, source.graph)
+    request = make_request(options, devices, source, calib, evaluation)
+    job = Job(Module((source.graph,), (request,)), make_env(devices, request, calib, hooks), evaluation)
+    check_module(job.module, "the import", (), None)
+    hooks.done("import", job.module)
+    return job
 
 
 def continue_dump(dump: Path, options: Options, given: Collection[str], watch: Watch) -> Result:
