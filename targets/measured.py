@@ -95,7 +95,7 @@ class MeasuredTarget:
 def read_profile(path: Path) -> MeasuredTarget:
     """Return the target that a profile describes. Raises CompileError (AS440, AS441) for a file that is none, see `profile_file.py`."""
     profile = read_profile_file(path)
-    how = f"{profile.repeats} runs of {profile.model}, onnxruntime {profile.onnxruntime}, level {profile.level}, {profile.threads} threads"
+    how = f"{profile.repeats} runs of {profile.model}, onnxruntime {profile.onnxruntime}, level {profile.level}, threads {profile.threads}"
     where = f"{profile.processor or profile.architecture}, {profile.cores} cores, {profile.system}"
     return MeasuredTarget(
         name=profile.name,

@@ -133,11 +133,11 @@ def test_it_is_a_target_with_the_devices_limits(make_profile: MakeProfile, read:
     assert check_target(target, "test") is target
     assert (target.name, target.ram_bytes, target.storage_bytes, target.max_opset) == ("bench", 2**30, 10**7, 21)
     assert (target.weight_bits, target.act_bits, target.float_bits, target.resident) == ((2, 8), (4, 8), 32, "int8")
-    assert target.source == "measured on Cortex-A72, 4 cores, Linux: 10 runs of model.onnx, onnxruntime 1.32.0, level extended, 1 threads"
+    assert target.source == "measured on Cortex-A72, 4 cores, Linux: 10 runs of model.onnx, onnxruntime 1.32.0, level extended, threads 1"
     assert dict(target.sources) == {
         "memory.ram_bytes": "the device's own figure",
-        "ops": "medians of 10 runs of model.onnx, onnxruntime 1.32.0, level extended, 1 threads",
-        "wires": "medians of 10 runs of model.onnx, onnxruntime 1.32.0, level extended, 1 threads",
+        "ops": "medians of 10 runs of model.onnx, onnxruntime 1.32.0, level extended, threads 1",
+        "wires": "medians of 10 runs of model.onnx, onnxruntime 1.32.0, level extended, threads 1",
     }
     assert target == read(content)
 
