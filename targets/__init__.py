@@ -11,7 +11,7 @@ from .measured import MeasuredTarget, profile_problems, read_profile, unprofiled
 from .network import PRESETS, Network, RateRange, parse_network, parse_rate_range
 from .options import option_fields
 from .profile_file import Profile
-from .registry import installed_targets, load_target, target_names
+from .registry import installed_targets, load_target, target_file_of, target_names
 from .roofline import RooflineTarget
 from .signature import signature
 from .systolic import SystolicTarget
@@ -99,6 +99,7 @@ __all__ = [
     "row_bytes",
     "row_of",
     "signature",
+    "target_file_of",
     "target_names",
     "unpack_view",
     "unprofiled",

@@ -21,8 +21,8 @@ from __future__ import annotations
 import dataclasses
 import re
 import types
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from collections.abc import Callable, Container, Mapping
+from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 from autosplitc.ir import EXIT_USAGE, CompileError, Diagnostic, did_you_mean
 
@@ -38,6 +38,9 @@ _SUFFIXES: dict[str, Quantity] = {
     "_bps": RATE,
     "_s": TIME,
 }
+FROM_OPTION = "given as an option"
+"""The source of a figure that an option sets."""
+
 _NOT_OPTIONS = ("name", "source")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,20}(\.[0-9]{1,20})?")
 
@@ -53,11 +56,23 @@ def with_options(target: Target, text: str, spelled: str, name: str = "") -> Tar
     Raises CompileError (AS414 or AS402, exit 2) for an unknown option, a value of the wrong form, or values that the target refuses.
     """
     if not dataclasses.is_dataclass(target):
-        raise optionoption_error(f"target {target.name!r} takes no options", spelled, target.name)
+        raise option_error(f"target {target.name!r} takes no options", spelled, target.name)
     changes = read_options(type(target), text, spelled, target.name)
     if any(f.name == "name" for f in dataclasses.fields(target)):
         changes["name"] = name or spelled
-    return build(lambda: dataclasses.replace(target, **changes), spelled, target.name)
+    sourced = _sources_after(target, changes)
+    return build(lambda: dataclasses.replace(target, **changes, **sourced), spelled, target.name)
+
+
+def _sources_after(target: Target, changed: Container[str]) -> dict[str, Any]:
+    """Return the field `sources` where options change figures that it may speak of, {} for a target that is none of our models."""
+    from .target_schema import keys_behind
+
+    given = keys_behind(type(target), changed)
+    if not given:
+        return {}
+    kept = (pair for pair in cast("Any", target).sources if pair[0] not in given)
+    return {"sources": (*kept, *((key, FROM_OPTION) for key, is_set in given.items() if is_set))}
 
 
 def read_options(kind: type, text: str, spelled: str, name: str) -> dict[str, Any]:
@@ -71,11 +86,11 @@ def read_options(kind: type, text: str, spelled: str, name: str) -> dict[str, An
         option, equals, value = (part.strip() for part in setting.partition("="))
         field = known.get(option.replace("_", "-"))
         if field is None:
-            raise optionoption_error(f"target {name!r} has no option {option!r}", spelled, did_you_mean(option, known))
+            raise option_error(f"target {name!r} has no option {option!r}", spelled, did_you_mean(option, known))
         if not equals or not value:
-            raise optionoption_error(f"option {option!r} needs a value", spelled, f"{option}=VALUE")
+            raise option_error(f"option {option!r} needs a value", spelled, f"{option}=VALUE")
         if field in changes:
-            raise optionoption_error(f"option {option!r} is given twice", spelled, "give it once")
+            raise option_error(f"option {option!r} is given twice", spelled, "give it once")
         changes[field] = _value(value, field, option, hints.get(field), spelled)
     return changes
 
@@ -89,7 +104,7 @@ def build(make: Callable[[], object], spelled: str, name: str) -> Target:
         problems = (str(error),)
         made = None
     if problems:
-        raise optionoption_error(f"target {name!r} refuses these options: {'; '.join(problems)}", spelled, "")
+        raise option_error(f"target {name!r} refuses these options: {'; '.join(problems)}", spelled, "")
     return check_target(made, f"target {spelled!r}")
 
 

@@ -6,6 +6,7 @@ docs/targets.md shows this table; a key's default is that of its model's field.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -149,3 +150,15 @@ def keys_of(model: str) -> tuple[Key, ...]:
 def homes_of(last: str, model: str) -> tuple[str, ...]:
     """Return the tables in which a model has a key of this name."""
     return tuple(key.path.rpartition(".")[0] for key in KEYS if model in key.models and key.parts[-1] == last)
+
+
+def keys_behind(kind: type, fields: Container[str]) -> dict[str, bool]:
+    """Return the keys that set one of the fields of a model's class, and (false) those that could have stood in their place."""
+    model = next((name for name, cls in MODELS.items() if cls is kind), "")
+    found: dict[str, bool] = {}
+    for key in keys_of(model):
+        if any(field in fields for field in key.fields if field not in ("name", "source")):
+            found[key.path] = True
+            if key.instead:
+                found[key.instead] = False
+    return found

@@ -162,7 +162,7 @@ def _unknown(path: Path, value: object, keys: Mapping[Path, Key], model: str) ->
     homes = homes_of(last, model)
     if near or not homes:
         others = [other for other in MODELS if _is_in(path, other)]
-        hint = f"model = {', '.join(others)} has it" if others and not near else did_you_mean(last, siblings)
+        hint = f'it is a key of model = "{others[0]}"' if others and not near else did_you_mean(last, siblings)
         return (*path[:-1], near[0]) if near else path, Problem(UNKNOWN_KEY, message, hint, path)
     place = f"it stands in [{homes[0]}]" if homes[0] else "it stands at the top, before any table"
     return (*_parts(homes[0]), last) if homes[0] else (last,), Problem(UNKNOWN_KEY, message, place, path)
