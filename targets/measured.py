@@ -169,7 +169,6 @@ def _where(target: MeasuredTarget, side: Side) -> str:
 
 
 def _with_option(target: MeasuredTarget, side: Side, option: str) -> str:
-    """Return the part of the command line that names the target with one more option."""
-    file = target.profile.file
-    _, colon, options = target.name.partition(f"{file}:")
-    return f"{'-t' if side == 'edge' else '--cloud'} {file}:{options + ',' if colon else ''}{option}"
+    """Return the part of the command line that names the target with one more option; its name ends with those that it has."""
+    options = target.name.removeprefix(target.profile.name).removeprefix(":")
+    return f"{'-t' if side == 'edge' else '--cloud'} {target.profile.file}:{options + ',' if options else ''}{option}"
