@@ -33,6 +33,8 @@ from .request import (
     override,
     read_samples,
     read_source,
+    target_digests,
+    target_files,
 )
 from .result import Result
 
@@ -57,7 +59,7 @@ def compile_model(model: Model, options: Options, watch: Watch) -> Result:
     passes = passes_of(options)
     check_needs(passes)
     devices = find_devices(options.edge, options.cloud, options.net)
-    check_apart(options.output, (model_file(model), options.calib, options.evaluation))
+    check_apart(options.output, (model_file(model), options.calib, options.evaluation, *target_files(options.edge, options.cloud)))
     with workspace(options.output, force=options.force, needed=lowers(passes)) as folder:
         hooks = Hooks.of(options, folder, watch)
         job = start(model, options, devices, passes, hooks)
@@ -82,7 +84,8 @@ def start(model: Model, options: Options, devices: Devices, passes: Sequence[Pas
 def continue_dump(dump: Path, options: Options, given: Collection[str], watch: Watch) -> Result:
     """Go on from a dump. `given` names the options that override its request; facts that then no longer hold are dropped.
 
-    Raises CompileError as `compile_model` does, AS22x for a damaged dump, AS118 where it needs its calibration data again.
+    Raises CompileError as `compile_model` does, AS22x for a damaged dump, AS118 where it needs its calibration data again, AS439 where a
+    file of a target is gone.
     """
     passes = passes_of(options)
     dumped = read_dump(dump, FACT_TYPES)
@@ -92,14 +95,15 @@ def continue_dump(dump: Path, options: Options, given: Collection[str], watch: W
     if dumped.get(Request) is None or not dumped.has_graph("main"):
         raise CompileError(Diagnostic("AS119", "a dump to go on from holds graph 'main' and fact 'request'", str(dump)))
     calib, evaluation = read_samples(options, dumped.main)
-    module = override(dumped, changed_fields(options, given, calib, evaluation))
+    changes = changed_fields(options, given, calib, evaluation)
+    module = override(dumped, changes | target_digests(dumped.fact(Request), changes))
     request = module.fact(Request)
     check_needs(passes, (type(f) for f in module.facts))
     check_calibration(request, calib, passes)
     devices = find_devices(request.edge, request.cloud, request.net)
     check_profiles(devices, request.source, request.source_sha256)
     check_trace(request, devices.network)
-    check_apart(options.output, (dump, options.calib, options.evaluation))
+    check_apart(options.output, (dump, options.calib, options.evaluation, *target_files(request.edge, request.cloud)))
     with workspace(options.output, force=options.force, needed=lowers(passes)) as folder:
         hooks = Hooks.of(options, folder, watch)
         job = Job(module, make_env(devices, request, calib, hooks), evaluation)

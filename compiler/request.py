@@ -24,7 +24,7 @@ from autosplitc.passes import (
     Splits,
     WireLayout,
 )
-from autosplitc.targets import MeasuredTarget, Network, Target, load_target, parse_network, profile_problems
+from autosplitc.targets import MeasuredTarget, Network, Target, load_target, parse_network, profile_problems, target_file_of
 
 from .data import load_data
 from .hooks import Hooks
@@ -41,6 +41,8 @@ _PLANNED: tuple[type[Fact], ...] = (Solutions, Choice, WireLayout)
 _STALE: dict[str, tuple[type[Fact], ...]] = {
     "edge": (Costs, Splits, *_PLANNED),
     "cloud": (Costs, Splits, *_PLANNED),
+    "edge_sha256": (Costs, Splits, *_PLANNED),
+    "cloud_sha256": (Costs, Splits, *_PLANNED),
     "calib_sha256": (Ranges, Sensitivity, *_PLANNED),
     "seed": (Ranges, Sensitivity, *_PLANNED),
     "edge_ram_bytes": (Splits, *_PLANNED),
@@ -103,6 +105,11 @@ def find_devices(edge: str, cloud: str, net: str) -> Devices:
     return Devices(load_target(edge), load_target(cloud), parse_network(net))
 
 
+def target_files(edge: str, cloud: str) -> tuple[Path, ...]:
+    """Return the files that the two targets are read from, none for names."""
+    return tuple(file for file in map(target_file_of, (edge, cloud)) if file is not None)
+
+
 def check_profiles(devices: Devices, source: str, sha256: str) -> None:
     """Check that profiles behind the devices are of this model (`source`, its file's digest) and of the onnxruntime that will run.
 
@@ -127,6 +134,8 @@ def make_request(options: Options, devices: Devices, source: Source, calib: Data
         source_sha256=source.sha256,
         edge=options.edge,
         cloud=options.cloud,
+        edge_sha256=_target_sha256(options.edge),
+        cloud_sha256=_target_sha256(options.cloud),
         net=devices.network.text,
         net_sha256=_trace_sha256(devices.network),
         **plan,
@@ -161,6 +170,24 @@ def changed_fields(options: Options, given: Collection[str], calib: Data | None,
     return {**changes, **{name: value for name, value in _digests(calib, evaluation).items() if value}}
 
 
+def target_digests(old: Request, changes: Mapping[str, Any]) -> dict[str, str]:
+    """Return the fields of a dump's request for the files behind its targets as they are now; `changes` are what options override.
+
+    Raises CompileError (AS439) where a file that no option replaces is not there any more.
+    """
+    digests: dict[str, str] = {}
+    for side, flag in (("edge", "-t"), ("cloud", "--cloud")):
+        text: str = changes.get(side, getattr(old, side))
+        file = target_file_of(text)
+        if file is not None and not file.is_file():
+            if side in changes:
+                continue
+            message = f"the dump was made with target file {str(file)!r} as its {side}, which is not there"
+            raise CompileError(Diagnostic("AS439", message, str(file), hint=f"{flag} FILE, where it is now, or another target"))
+        digests[f"{side}_sha256"] = _target_sha256(text)
+    return digests
+
+
 def override(module: Module, changes: Mapping[str, Any]) -> Module:
     """Return a dumped module with fields of its request changed and without the facts and graphs that no longer hold."""
     old = module.fact(Request)
@@ -186,6 +213,12 @@ def check_trace(request: Request, network: Network) -> None:
         raise CompileError(
             Diagnostic("AS407", message, f'network "{request.net}"', hint=f"--net {request.net} plans again with what it holds now")
         )
+
+
+def _target_sha256(text: str) -> str:
+    """Return the digest of the file that a target is read from, "" for a name."""
+    file = target_file_of(text)
+    return sha256_of_file(file) if file is not None else ""
 
 
 def _trace_sha256(network: Network) -> str:

@@ -12,7 +12,7 @@ from autosplitc.ir import CompileError, Fact, Graph, Module
 from autosplitc.manifest import sha256_of_file
 from autosplitc.options import PLAN_FIELDS, Options
 from autosplitc.passes import FACT_TYPES, Choice, Request, Solutions, Splits, WireLayout, pass_class
-from autosplitc.request import changed_fields, check_calibration, check_trace, override
+from autosplitc.request import changed_fields, check_calibration, check_trace, override, target_digests
 from autosplitc.targets import parse_network
 
 REQUEST = Request("", "m.onnx", "0" * 64, "eyeriss", "tpu", "3mbps")
@@ -42,6 +42,8 @@ MODULE = Module(
         ({"net": "1mbps"}, ("solutions", "choice", "wire-layout")),
         ({"edge_ram_bytes": 9}, ("splits", "solutions", "choice", "wire-layout")),
         ({"edge": "tpu"}, ("costs", "splits", "solutions", "choice", "wire-layout")),
+        ({"edge_sha256": "1" * 64}, ("costs", "splits", "solutions", "choice", "wire-layout")),
+        ({"cloud_sha256": "1" * 64}, ("costs", "splits", "solutions", "choice", "wire-layout")),
         ({"calib_sha256": "1" * 64}, ("ranges", "sensitivity", "solutions", "choice", "wire-layout")),
     ],
 )
@@ -79,6 +81,28 @@ def test_a_trace_comes_with_its_digest(tmp_path: Path) -> None:
     (diagnostic,) = caught.value.diagnostics
     assert (diagnostic.code, caught.value.exit_code) == ("AS407", 1)
     assert diagnostic.hint == f"--net {asked.net} plans again with what it holds now"
+
+
+def test_target_files_come_with_their_digests(tmp_path: Path) -> None:
+    path = tmp_path / "acme.toml"
+    path.write_text("a", encoding="utf-8")
+    asked = replace(REQUEST, edge=f"{path}:clock=1MHz", edge_sha256=sha256_of_file(path))
+    assert target_digests(REQUEST, {}) == {"edge_sha256": "", "cloud_sha256": ""}
+    assert override(MODULE, target_digests(REQUEST, {})).facts[1:] == MODULE.facts[1:]
+    assert target_digests(asked, {}) == {"edge_sha256": asked.edge_sha256, "cloud_sha256": ""}
+    assert target_digests(asked, {"edge": "tpu"}) == {"edge_sha256": "", "cloud_sha256": ""}
+    path.write_text("b", encoding="utf-8")
+    assert target_digests(asked, {})["edge_sha256"] == sha256_of_file(path) != asked.edge_sha256
+
+
+def test_a_target_file_that_is_gone_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "acme.toml"
+    with pytest.raises(CompileError) as caught:
+        target_digests(replace(REQUEST, cloud=str(path)), {})
+    (diagnostic,) = caught.value.diagnostics
+    assert (diagnostic.code, caught.value.exit_code) == ("AS439", 1)
+    assert diagnostic.hint == "--cloud FILE, where it is now, or another target"
+    assert target_digests(replace(REQUEST, cloud=str(path)), {"cloud": "tpu"})["cloud_sha256"] == ""
 
 
 def test_calibrating_a_dump_again_needs_its_data() -> None:
