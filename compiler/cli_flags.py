@@ -36,6 +36,8 @@ class Read(click.ParamType[Any]):
             raise error.at(f"{flag} {value}") from None
 
 
+_NET = "Uplink: 3mbps, 3mbps,rtt=20ms,overhead=40B,packet=1500B, a trace such as walk.csv,rtt=20ms, or ble, 3g, 4g, 5g, wifi."
+
 PATH = click.Path(path_type=Path)
 SIZE = Read("SIZE", parse_size_bytes)
 BITS = Read("BITS", parse_bits)
@@ -65,7 +67,7 @@ def device_flags(command: F) -> F:
     return _all(
         command,
         click.option("-t", "--edge", metavar="TARGET", help="Edge target, by name."),
-        click.option("--net", metavar="LINK", help="Uplink: 3mbps, 3mbps,rtt=20ms,overhead=40B, or ble, 3g, 4g, 5g, wifi."),
+        click.option("--net", metavar="LINK", help=_NET),
         click.option("--cloud", metavar="TARGET", default="tpu", show_default=True, help="Cloud target, by name."),
         click.option("--edge-memory", "edge_ram_bytes", type=SIZE, help="The edge's RAM, such as 96KiB.  [default: the target's]"),
         click.option("--edge-storage", "edge_storage_bytes", type=SIZE, help="The edge's flash or disk.  [default: the target's]"),
