@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 
+from .measured import MeasuredTarget
 from .options import option_fields, quantity_of
+from .profile_file import FLOAT, Profile
 from .target import Target
 from .target_schema import KEYS, MODELS, Key
-from .units import OPS, format_quantity
+from .units import OPS, TIME, format_quantity
 
 _MEMBERS = ("weight_bits", "act_bits", "float_bits", "ram_bytes", "storage_bytes", "resident", "max_opset")
 
@@ -24,7 +26,12 @@ class Line:
 
 
 def description(target: Target) -> tuple[Line, ...]:
-    """Return all figures of a target: by the keys of target files for a model of ours, else by its options, else its members."""
+    """Return all figures of a target: by the keys of target files for a model of ours, else by its options, else its members.
+
+    Those of a profiled device are followed by what was measured.
+    """
+    if isinstance(target, MeasuredTarget):
+        return (*_profile_lines(target), *_measured_lines(target.profile))
     model = next((name for name, cls in MODELS.items() if type(target) is cls), "")
     if model:
         return tuple(_file_lines(target, model))
@@ -62,6 +69,29 @@ def _file_lines(target: Target, model: str) -> Iterable[Line]:
         yield Line("(peak)", format_quantity(float(f"{peak:.4g}"), OPS), "array x clock x operations a multiply-accumulate")
 
 
+def _profile_lines(target: MeasuredTarget) -> Iterable[Line]:
+    """Yield the options of a profiled device; those that the profile holds too come from there, or from the command line."""
+    for name, field in option_fields(target).items():
+        value = getattr(target, field)
+        source = ("the profile" if value == getattr(target.profile, field) else "an option") if hasattr(target.profile, field) else ""
+        yield Line(name, value_text(field, value), source)
+
+
+def _measured_lines(profile: Profile) -> Iterable[Line]:
+    yield Line("(model)", profile.model, f"sha256 {profile.model_sha256}")
+    for run in profile.runs:
+        how = "in float" if run.context == FLOAT else f"at {run.context} bits"
+        took = f"median of {run.repeats}, interquartile range {_rounded(run.spread_s)}"
+        yield Line(f"(run {how})", _rounded(run.median_s), took)
+    fused = sum(op.segment != "" for op in profile.ops)
+    yield Line("(ops)", f"{len(profile.ops)} timed, {fused} of them fused with another")
+    yield Line("(wire)", f"{len({(wire.elements, wire.bits) for wire in profile.wires})} sizes and widths timed")
+
+
+def _rounded(seconds: float) -> str:
+    return format_quantity(float(f"{seconds:.4g}"), TIME)
+
+
 def _key_text(key: Key, target: object) -> str:
     values = [value_text(field, getattr(target, field)) for field in key.fields]
     return " x ".join(values)
@@ -72,4 +102,3 @@ def _source(sources: dict[str, str], path: str) -> str:
     parts = path.split(".")
     near = (".".join(parts[:n]) for n in range(len(parts), 0, -1))
     return next((sources[name] for name in near if name in sources), "")
-

@@ -55,7 +55,6 @@ class MeasuredTarget:
     max_opset: int = 25
     interpolate: bool = False
     runtime: str | None = None
-    sources: tuple[tuple[str, str], ...] = ()
     _ops: Mapping[str, Column] = field(init=False, repr=False, compare=False)
     _curves: Mapping[str, tuple[Curve, ...]] = field(init=False, repr=False, compare=False)
     _wires: Mapping[str, WireTimes] = field(init=False, repr=False, compare=False)
@@ -108,7 +107,6 @@ def read_profile(path: Path) -> MeasuredTarget:
         float_bits=profile.float_bits,
         resident=profile.resident,
         max_opset=profile.max_opset,
-        sources=(("memory.ram_bytes", "the device's own figure"), ("ops", f"medians of {how}"), ("wires", f"medians of {how}")),
     )
 
 

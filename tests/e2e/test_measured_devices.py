@@ -112,6 +112,13 @@ def test_figures_say_that_they_were_measured(measured: Result) -> None:
     assert {row["basis"] for row in rows(measured, "layers.csv")} == {"measured"}
 
 
+def test_nothing_takes_no_label(board: Board) -> None:
+    """In the cloud the device is slower, being in float there, so all stays on the edge: link and cloud take nothing."""
+    result = compiled(board.file, board.file)
+    assert result.best.kind == "edge-only"
+    assert line(result, "latency").split(";")[0].endswith(" measured + link 0.0 + cloud 0.0")
+
+
 def test_widths_that_were_not_profiled_are_predictions(board: Board, tmp_path: Path) -> None:
     """The device takes 6 bits, but ran at 8 alone: what holds 6 bits is predicted, the first op, which reads 8 bits, was measured."""
     path = board.edited(tmp_path / "six.json", lambda c: c["limits"].update(act_bits=[6, 8]))

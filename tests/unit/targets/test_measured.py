@@ -21,6 +21,7 @@ from autosplitc.targets import (
     Target,
     check_target,
     checked_cost,
+    description,
     load_target,
     option_fields,
     pack_view,
@@ -134,11 +135,6 @@ def test_it_is_a_target_with_the_devices_limits(make_profile: MakeProfile, read:
     assert (target.name, target.ram_bytes, target.storage_bytes, target.max_opset) == ("bench", 2**30, 10**7, 21)
     assert (target.weight_bits, target.act_bits, target.float_bits, target.resident) == ((2, 8), (4, 8), 32, "int8")
     assert target.source == "measured on Cortex-A72, 4 cores, Linux: 10 runs of model.onnx, onnxruntime 1.32.0, level extended, threads 1"
-    assert dict(target.sources) == {
-        "memory.ram_bytes": "the device's own figure",
-        "ops": "medians of 10 runs of model.onnx, onnxruntime 1.32.0, level extended, threads 1",
-        "wires": "medians of 10 runs of model.onnx, onnxruntime 1.32.0, level extended, threads 1",
-    }
     assert target == read(content)
 
 
@@ -223,6 +219,30 @@ def test_options(make_profile: MakeProfile, tmp_path: Path, conv: OpView) -> Non
     with pytest.raises(CompileError, match=r"runtime must be a version such as 1\.19\.0, not latest"):
         load_target(f"{path}:runtime=latest")
     assert seconds(target, conv) == seconds(load_target(str(path)), conv)
+
+
+def test_its_description_says_what_was_measured(make_profile: MakeProfile, tmp_path: Path, conv: OpView) -> None:
+    content = make_profile([("y", conv), ("z", conv)], lambda _op, context: 0.02 if context == "float" else 0.01, wires=WIRES)
+    content["ops"][0]["segment"] = "z"
+    path = tmp_path / "board.json"
+    path.write_text(json.dumps(content))
+    lines = {line.field: (line.value, line.source) for line in description(load_target(f"{path}:ram=64MB,interpolate=true"))}
+    assert lines == {
+        "ram": ("64MB", "an option"),
+        "storage": ("none", "the profile"),
+        "weight-bits": ("4/8", "the profile"),
+        "act-bits": ("8", "the profile"),
+        "float-bits": ("32", "the profile"),
+        "resident": ("int8", "the profile"),
+        "max-opset": ("25", "the profile"),
+        "interpolate": ("true", ""),
+        "runtime": ("none", ""),
+        "(model)": ("model.onnx", f"sha256 {'0' * 64}"),
+        "(run in float)": ("40ms", "median of 10, interquartile range 0s"),
+        "(run at 8 bits)": ("20ms", "median of 10, interquartile range 0s"),
+        "(ops)": ("2 timed, 1 of them fused with another", ""),
+        "(wire)": ("3 sizes and widths timed", ""),
+    }
 
 
 def test_ops_that_were_not_timed_are_named(make_profile: MakeProfile, read: Read, make_op: MakeOp, conv: OpView) -> None:
