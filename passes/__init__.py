@@ -2,6 +2,7 @@
 
 from .base import Data, Env, Pass, Progress, Silent
 from .enumerate_splits import crossing_sets
+from .estimate_cost import op_views
 from .execute import engine_message, runnable_part
 from .facts import (
     FACT_TYPES,
@@ -75,6 +76,7 @@ __all__ = [
     "feeds_of",
     "is_stacked",
     "noise_feeds",
+    "op_views",
     "pass_class",
     "pass_names",
     "plan_layers",

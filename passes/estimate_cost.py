@@ -109,6 +109,12 @@ def estimate(graph: Graph, edge: Target, cloud: Target, seen_elements: Mapping[s
     return Costs(graph.name, bandwidth_bytes_per_s, overlap, tuple(records), _table(compute_s), _table(traffic_bytes), wires)
 
 
+def op_views(module: Module) -> tuple[tuple[str, OpView], ...]:
+    """Return name and view of every op of `main` as targets see it."""
+    sizes = _seen_elements(module)
+    return tuple((op.name, _seen_view(module.main, op, sizes)) for op in module.main.ops)
+
+
 def _check_profiles(graph: Graph, env: Env, seen_elements: Mapping[str, int]) -> None:
     """Tell of ops that a measured target has no time of. Raises CompileError (AS444) where it must not make times up for them."""
 
