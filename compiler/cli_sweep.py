@@ -169,7 +169,7 @@ def _piece_json(piece: Piece) -> dict[str, object]:
 
 
 def _proof(found: Sweep) -> str:
-    solves = f"{found.solves} solves"
+    solves = f"{found.solves} solve{'s' if found.solves > 1 else ''}"
     if not found.feasible:
         return f"{solves}, not exact: no plan keeps every limit"
     if not found.proven:
@@ -210,5 +210,5 @@ def _rate(rate_bps: Fraction) -> str:
 
 
 def _ends(piece: Piece, line: Line) -> str:
-    first, last = (f"{seconds * 1e3:,.4g}" for seconds in piece.ends_s(line))
+    first, last = (f"{ms:,.0f}" if ms >= 1000 else f"{ms:.4g}" for ms in (seconds * 1e3 for seconds in piece.ends_s(line)))
     return first if first == last else f"{first}..{last}"

@@ -162,6 +162,8 @@ def parse_rate_range(text: str) -> RateRange:
             raise _error(f"{head!r} is {what}, not a range of rates", "1..20mbps")
         high_bps = parse_rate_bps(last)
         low_bps = parse_rate_bps(first + last.lstrip("0123456789. ") if _BARE.fullmatch(first) else first)
+        if min(low_bps, high_bps) < 1:
+            raise _error(f"the range {head!r} goes below 1 bit/s", "1..20mbps")
         if low_bps == high_bps:
             raise _error(f"the two ends of the range {head!r} are one rate", "1..20mbps")
         if low_bps > high_bps:

@@ -93,6 +93,10 @@ error[AS401]: the range '1mbps..500kbps' does not ascend
 error[AS401]: the two ends of the range '3mbps..3000kbps' are one rate
   --> range of rates "3mbps..3000kbps"
   hint: 1..20mbps""",
+    "0.5bps..1mbps": """\
+error[AS401]: the range '0.5bps..1mbps' goes below 1 bit/s
+  --> range of rates "0.5bps..1mbps"
+  hint: 1..20mbps""",
     "1..20": """\
 error[AS402]: rate '20' has no unit
   --> range of rates "1..20"

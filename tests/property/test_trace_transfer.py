@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 from itertools import pairwise
+from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from autosplitc.targets import STARTS, Trace
+from autosplitc.ir import CompileError
+from autosplitc.targets import STARTS, Trace, parse_network
 
 
 @st.composite
@@ -73,3 +75,25 @@ def test_quantiles_are_those_of_messages_sent_evenly_over_the_trace(trace: Trace
     assert math.isclose(p50_s, taken[math.ceil(0.5 * STARTS) - 1])
     assert math.isclose(p95_s, taken[math.ceil(0.95 * STARTS) - 1])
     assert p50_s <= p95_s <= trace.transfer_quantiles_s(bits + 1000, (0.95,))[0]
+
+
+CELLS = st.sampled_from(
+    ["0", "1", "-1", "1e15", "-1e15", "1e-9", "1e400", "nan", "inf", "1_0", '"2"', "", " 3 ", "0x1", "٣", "time_s", "rate_mbps", "rate_bps"]
+)
+LINES = st.lists(st.lists(CELLS, max_size=3).map(",".join), max_size=6).map("\n".join)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(heading=st.sampled_from(["time_s,rate_mbps", "rate_bps,time_ns", "time_ms,rate_gbps", ""]), rest=LINES | st.text(max_size=40))
+def test_whatever_a_file_holds_it_is_a_trace_or_a_diagnostic(tmp_path: Path, heading: str, rest: str) -> None:
+    path = tmp_path / "any.csv"
+    path.write_text(f"{heading}\n{rest}", encoding="utf-8", errors="replace")
+    try:
+        network = parse_network(str(path))
+    except CompileError as error:
+        assert error.exit_code == 1
+        assert {d.code for d in error.diagnostics} <= {"AS404", "AS405", "AS406"}
+        return
+    p50_s, p95_s = network.quantiles_s(10**6)
+    assert 0 <= p50_s <= p95_s < math.inf
+    assert network.rate_bps >= 1
