@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autosplitc.ir import DType, TensorType
-from autosplitc.targets import BIT_ROWS, FLOAT_ROW, OpView, SystolicTarget, moves_nothing, row_bytes, row_of
-from autosplitc.targets.eyeriss import eyeriss
+from autosplitc.targets import BIT_ROWS, FLOAT_ROW, OpView, SystolicTarget, load_target, moves_nothing, row_bytes, row_of
 
 from .conftest import MakeOp
 
+EYERISS = load_target("eyeriss")
+assert isinstance(EYERISS, SystolicTarget)
 DEVICE = replace(
-    eyeriss, rows=8, cols=8, input_buffer_bytes=1024, weight_buffer_bytes=1024, output_buffer_bytes=1024, accumulator_bits=32, float_bits=16
+    EYERISS, rows=8, cols=8, input_buffer_bytes=1024, weight_buffer_bytes=1024, output_buffer_bytes=1024, accumulator_bits=32, float_bits=16
 )
 """An 8 x 8 array with three buffers of 1 KiB."""
 
