@@ -17,6 +17,7 @@ from .signature import signature
 from .systolic import SystolicTarget
 from .table import TableTarget
 from .target import BIT_ROWS, FLOAT_ROW, ROWS, OpCost, OpView, Residency, Target, constant_table, pack_view, row_of, unpack_view, view
+from .target_file import read_target_file
 from .trace import STARTS, Trace
 from .traffic import moves_nothing, plain_traffic, row_bytes
 from .units import (
@@ -96,6 +97,7 @@ __all__ = [
     "products",
     "profile_problems",
     "read_profile",
+    "read_target_file",
     "row_bytes",
     "row_of",
     "signature",

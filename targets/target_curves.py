@@ -29,6 +29,8 @@ from .target_values import (
 from .units import TIME
 
 _EXAMPLES = {"kinds": '["conv"]', "work": "[1e6, 1e8]", "latency": '{ float = ["2ms", "90ms"], 8 = ["1ms", "40ms"] }'}
+_WIRE = ("pack", "unpack")
+"""Kinds of what it takes to put a value on the wire and off it again."""
 _COLUMNS = (FLOAT_COLUMN, *map(str, BIT_ROWS))
 
 
@@ -91,7 +93,7 @@ def _read_curve(table: Mapping[str, object], name: str, index: int) -> Curve:
 def _read_kinds(value: object, key: str) -> tuple[str, ...]:
     if as_list(value) == [ANY_KIND]:
         return (ANY_KIND,)
-    kinds = read_kinds(value, key)
+    kinds = read_kinds(value, key, _WIRE)
     if not kinds:
         raise BadValueError(Problem(WRONG_VALUE, f"{key} is [], not one or more kinds of ops", f'kinds = ["{ANY_KIND}"]'))
     return kinds

@@ -90,7 +90,7 @@ def quantity_form(quantity: Quantity, *, whole: bool = False) -> Form:
 
 def words(*known: str) -> Form:
     """One word out of those known."""
-    wanted = f"one of {', '.join(json.dumps(word) for word in known)}"
+    wanted = f"{'one of ' if known[1:] else ''}{', '.join(json.dumps(word) for word in known)}"
 
     def read(value: object, key: str) -> Any:
         if value in known:
@@ -118,8 +118,8 @@ def read_bits(value: object, key: str) -> tuple[int, ...]:
     raise BadValueError(Problem(WRONG_VALUE, f"{key} is {shown(value)}, not {BITS.wanted}"))
 
 
-def read_kinds(value: object, key: str) -> tuple[str, ...]:
-    """Kinds of ops, or ONNX op types with `onnx.` before them.
+def read_kinds(value: object, key: str, more: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Kinds of ops, those of `more`, or ONNX op types with `onnx.` before them.
 
     An op type that has a kind stands for the kind too, and the other way round: a node of that type with unusual attributes stays verbatim.
     """
@@ -129,10 +129,10 @@ def read_kinds(value: object, key: str) -> tuple[str, ...]:
     found: dict[str, None] = {}
     problems: list[Problem] = []
     for index, member in enumerate(members):
-        if isinstance(member, str) and (names := _both_names(member)):
-            found.update(dict.fromkeys(names))
-        else:
-            problems.append(_no_kind(member, f"{key}[{index}]", index))
+        names = (member,) if isinstance(member, str) and member in more else _both_names(member) if isinstance(member, str) else ()
+        found.update(dict.fromkeys(names))
+        if not names:
+            problems.append(_no_kind(member, f"{key}[{index}]", index, more))
     if problems:
         raise BadValueError(*problems)
     return tuple(found)
@@ -147,10 +147,11 @@ def _both_names(name: str) -> tuple[str, ...]:
     return (name, *(f"onnx.{op_type}" for op_type in op_types)) if op_types else ()
 
 
-def _no_kind(member: object, name: str, index: int) -> Problem:
-    kinds = {kind: kind for kind in KIND_BY_OP_TYPE.values()} | KIND_BY_OP_TYPE
-    near = difflib.get_close_matches(str(member), kinds, n=1)
-    hint = f'"{kinds[near[0]]}"' if near else f"kinds: {', '.join(sorted(set(KIND_BY_OP_TYPE.values())))}, or onnx.OPTYPE"
+def _no_kind(member: object, name: str, index: int, more: tuple[str, ...]) -> Problem:
+    known = sorted({*KIND_BY_OP_TYPE.values(), *more})
+    spelled = {kind: kind for kind in known} | KIND_BY_OP_TYPE
+    near = difflib.get_close_matches(str(member), spelled, n=1)
+    hint = f'"{spelled[near[0]]}"' if near else f"kinds: {', '.join(known)}, or onnx.OPTYPE"
     return Problem(WRONG_VALUE, f"{name} is {shown(member)}, no kind of op", hint, (index,))
 
 
@@ -207,7 +208,7 @@ def spell(path: Iterable[str | int]) -> str:
 
 TEXT = _form("a text on one line", lambda v: v if _is_text(v) else None)
 FLAG = _form("true or false", lambda v: v if isinstance(v, bool) else None)
-COUNT = _form(f"a whole number from 1 to {_MOST}", lambda v: v if _is_count(v) else None)
+COUNT = _form("a whole number from 1 to 10^9", lambda v: v if _is_count(v) else None)
 SHARE = _form("a number above 0, at most 1", lambda v: float(cast("float", v)) if is_number(v) and 0 < cast("float", v) <= 1 else None)
 ARRAY = _form("[rows, columns], whole numbers above zero", _array)
 BITS = Form("an array of bit-widths from 1 to 8, ascending", read_bits)

@@ -1,0 +1,1 @@
+from targets.scalesim_cfg import *

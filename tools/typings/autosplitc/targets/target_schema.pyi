@@ -1,0 +1,1 @@
+from targets.target_schema import *

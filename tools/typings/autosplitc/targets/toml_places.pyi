@@ -1,0 +1,1 @@
+from targets.toml_places import *
