@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 
+from .bit_serial import BitSerialTarget
 from .measured import MeasuredTarget
 from .options import option_fields, quantity_of
 from .profile_file import FLOAT, Profile
+from .systolic import SystolicTarget
 from .target import Target
 from .target_schema import KEYS, MODELS, Key
 from .units import OPS, TIME, format_quantity
@@ -64,9 +66,9 @@ def _file_lines(target: Target, model: str) -> Iterable[Line]:
             yield from (Line(key.path, f"{'/'.join(curve.kinds)}: {len(curve.work)} points") for curve in held.curves)
             continue
         yield Line(key.path, _key_text(key, held), _source(sources, key.path))
-    peak = getattr(held, "peak_ops_per_s", None)
-    if peak is not None:
-        yield Line("(peak)", format_quantity(float(f"{peak:.4g}"), OPS), "array x clock x operations a multiply-accumulate")
+    if isinstance(target, (SystolicTarget, BitSerialTarget)):
+        peak = format_quantity(float(f"{target.peak_ops_per_s:.4g}"), OPS)
+        yield Line("(peak)", peak, "array x clock x operations a multiply-accumulate, at 8 bits")
 
 
 def _profile_lines(target: MeasuredTarget) -> Iterable[Line]:
