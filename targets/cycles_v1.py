@@ -7,7 +7,13 @@ write trace starts the next filter fold up to R cycles earlier.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TypeAlias
+
 from .gemm import Dataflow
+
+RowFolds: TypeAlias = tuple[int, int, int]
+"""How many equal folds, the units that one fills, the cycles that one takes."""
 
 
 def cycles(dataflow: Dataflow, m: int, n: int, k: int, rows: int, cols: int) -> int:
@@ -15,51 +21,43 @@ def cycles(dataflow: Dataflow, m: int, n: int, k: int, rows: int, cols: int) -> 
     if 0 in (m, n, k):
         return 0
     if dataflow == "os":
-        return _output_stationary(m, n, k, rows, cols)
-    if k <= rows:
-        return _several_windows(dataflow, m, n, k, rows, cols)
-    return _folded_window(dataflow, m, n, k, rows, cols)
+        return max(_reads_end(m, n, k, rows, cols), _writes_end(m, n, k, rows, cols))
+    folds = stationary_folds(dataflow, m, n, k, rows, cols)
+    return sum(col_folds * sum(count * each for count, _, each in row_folds) for col_folds, row_folds in folds)
 
 
-def _folded_window(dataflow: Dataflow, m: int, n: int, k: int, rows: int, cols: int) -> int:
-    """K > R: each fold loads its rows, streams, and drains; a drain starts when the rows are passed and the columns are through.
+def stationary_folds(dataflow: Dataflow, m: int, n: int, k: int, rows: int, cols: int) -> Iterator[tuple[int, tuple[RowFolds, ...]]]:
+    """Yield how many column folds are equal, and the row folds of each. ws holds filters and streams pixels, is the reverse.
 
-    ws holds filters in the columns and streams pixels, is the other way round; the cycle in which the first filter leaves is
-    counted once less in is.
+    K > R: a fold loads its rows, streams, and drains; a drain starts when the rows are passed and the columns are through. The cycle in
+    which the first filter leaves is counted once less in is.
+    K <= R: P = floor(R / K) windows stand above one another, so that a fold holds up to P x C filters (ws) or pixels (is); window after
+    window is loaded, then all are streamed to once.
     """
-    held, streamed, first = (n, m, 0) if dataflow == "ws" else (m, n, 1)
-    row_folds, col_folds = _folds(k, rows), _folds(held, cols)
-    return 2 * k * col_folds + held * row_folds + (streamed - first) * row_folds * col_folds
+    held, streamed = (n, m) if dataflow == "ws" else (m, n - 1)
+    if k > rows:
+        for folds, wide in _parts(held, cols):
+            yield folds, tuple((count, high * wide, 2 * high + wide + streamed) for count, high in _parts(k, rows))
+        return
+    for folds, inside in _parts(held, rows // k * cols):
+        yield folds, ((1, inside * k, -(-inside // cols) * k + min(inside, cols) + k + streamed),)
 
 
-def _several_windows(dataflow: Dataflow, m: int, n: int, k: int, rows: int, cols: int) -> int:
-    """K <= R: P = floor(R / K) windows stand above one another, so a fold holds up to P x C filters (ws) or pixels (is)."""
-    held = n if dataflow == "ws" else m
-    per_fold = (rows // k) * cols
-    full, rest = divmod(held, per_fold)
-    return full * _one_fold(dataflow, per_fold, m, n, k, cols) + (_one_fold(dataflow, rest, m, n, k, cols) if rest else 0)
-
-
-def _one_fold(dataflow: Dataflow, held: int, m: int, n: int, k: int, cols: int) -> int:
-    """Load window after window, then stream once for all of them."""
-    load = _folds(held, cols) * k
-    if dataflow == "ws":
-        return load + min(held, cols) + k + m
-    return load + k + n + min(held, cols) - 1
-
-
-def _output_stationary(m: int, n: int, k: int, rows: int, cols: int) -> int:
-    """Folds of R pixels by C filters, back to back: all pixels of one fold of filters, then the next.
-
-    Reads end when the last column and the last row have got their operands; writes end when one column's results after another have
-    left, a result a cycle. The later of the two counts.
-    """
-    return max(_reads_end(m, n, k, rows, cols), _writes_end(m, n, k, rows, cols))
+def _parts(size: int, per_fold: int) -> Iterator[tuple[int, int]]:
+    """Yield (folds, size of each): the full ones and the last."""
+    full, rest = divmod(size, per_fold)
+    if full:
+        yield full, per_fold
+    if rest:
+        yield 1, rest
 
 
 def _reads_end(m: int, n: int, k: int, rows: int, cols: int) -> int:
-    """Row r and column c start r and c cycles late and take K cycles a fold; the last folds may leave rows and columns unused."""
-    row_folds, col_folds = _folds(m, rows), _folds(n, cols)
+    """os: when the last operand is read. Folds of R pixels by C filters, back to back: all pixels of one fold of filters, then the next.
+
+    Row r and column c start r and c cycles late and take K cycles a fold; the last folds may leave rows and columns unused.
+    """
+    row_folds, col_folds = -(-m // rows), -(-n // cols)
     busy = row_folds * col_folds * k
     last_col = n - (col_folds - 1) * cols
     end = busy + last_col - 1
@@ -73,11 +71,12 @@ def _reads_end(m: int, n: int, k: int, rows: int, cols: int) -> int:
 
 
 def _writes_end(m: int, n: int, k: int, rows: int, cols: int) -> int:
-    """The first results leave when the columns in use are filled; a fold lasts as long as its sums or its results take.
+    """os: when the last result is written, one column's after another's, a result a cycle.
 
-    From one fold of filters to the next the sums of the last rows overlap with the results still leaving.
+    The first results leave when the columns in use are filled; a fold lasts as long as its sums or its results take. From one fold of
+    filters to the next the sums of the last rows overlap with the results still leaving.
     """
-    row_folds, col_folds = _folds(m, rows), _folds(n, cols)
+    row_folds, col_folds = -(-m // rows), -(-n // cols)
     last_rows = m - (row_folds - 1) * rows
     last_cols = n - (col_folds - 1) * cols
     end = k + min(n, cols) - 1 + col_folds * (row_folds - 1) * max(k, rows) + last_rows
@@ -85,7 +84,3 @@ def _writes_end(m: int, n: int, k: int, rows: int, cols: int) -> int:
         end += (col_folds - 2) * max(last_rows, k + 1 - last_rows)
         end += max(last_rows, k + 1 - last_rows - (cols - last_cols))
     return end
-
-
-def _folds(size: int, per_fold: int) -> int:
-    return -(-size // per_fold)

@@ -10,6 +10,7 @@ _BENCHMARKS = {
     "costs": "costs",
     "models": "models",
     "resnet50": "resnet50",
+    "scalesim": "scalesim",
     "startup": "startup",
     "wire": "wire",
 }

@@ -1,4 +1,4 @@
-"""Cycles against SCALE-Sim's own rows, and what must hold for every size."""
+"""Cycles and v1's utilisation against SCALE-Sim's own rows, and what must hold for every size."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autosplitc.targets import Dataflow, cycles_v1, cycles_v3
+from autosplitc.targets.utilisation_v1 import utilisation_pct
 
 ROWS_FOLDER = Path(__file__).parents[2] / "data" / "scalesim"
 DATAFLOWS: tuple[Dataflow, ...] = ("os", "ws", "is")
@@ -29,6 +30,9 @@ def reference(file: str) -> list[dict[str, str]]:
         (cycles_v1.cycles, "scalesim_v1_compute.csv", "cycles", "os", 92),
         (cycles_v1.cycles, "scalesim_v1_compute.csv", "cycles", "ws", 70),
         (cycles_v1.cycles, "scalesim_v1_compute.csv", "cycles", "is", 59),
+        (cycles_v1.cycles, "corners_v1_compute.csv", "cycles", "os", 21),
+        (cycles_v1.cycles, "corners_v1_compute.csv", "cycles", "ws", 21),
+        (cycles_v1.cycles, "corners_v1_compute.csv", "cycles", "is", 21),
         (cycles_v3.cycles, "scalesim_v3_compute.csv", "compute_cycles", "os", 159),
         (cycles_v3.cycles, "scalesim_v3_compute.csv", "compute_cycles", "ws", 183),
         (cycles_v3.cycles, "scalesim_v3_compute.csv", "compute_cycles", "is", 153),
@@ -41,6 +45,23 @@ def test_every_reference_row_is_exact(
     found = [model(dataflow, *(int(row[name]) for name in ("M", "N", "K", "R", "C"))) for row in rows]
     assert len(rows) == count
     assert found == [int(row[column]) for row in rows]
+
+
+@pytest.mark.parametrize(("file", "count"), [("scalesim_v1_compute.csv", 221), ("corners_v1_compute.csv", 63)])
+def test_utilisation_is_exact_to_the_printed_digit(file: str, count: int) -> None:
+    """The corners: rows that wait for one another, one tap a filter, shares halfway between two printed ones."""
+    flows: dict[str, Dataflow] = {flow: flow for flow in DATAFLOWS}
+    rows = reference(file)
+    found = [utilisation_pct(flows[row["dataflow"]], *(int(row[name]) for name in ("M", "N", "K", "R", "C"))) for row in rows]
+    assert len(rows) == count
+    assert [str(round(pct, 4)) for pct in found] == [row["util_pct"] for row in rows]
+
+
+@given(m=SIZES, n=SIZES, k=SIZES, rows=ARRAY, cols=ARRAY)
+@settings(deadline=None)
+def test_utilisation_is_a_share(m: int, n: int, k: int, rows: int, cols: int) -> None:
+    for dataflow in DATAFLOWS:
+        assert 0 < utilisation_pct(dataflow, m, n, k, rows, cols) <= 100 + 1e-9
 
 
 @given(m=SIZES, n=SIZES, k=SIZES, rows=ARRAY, cols=ARRAY)
@@ -65,4 +86,5 @@ def test_more_work_takes_no_fewer_cycles(m: int, n: int, k: int, rows: int, cols
 def test_an_empty_product_takes_no_cycles(dataflow: Dataflow) -> None:
     for size in ((0, 3, 3), (3, 0, 3), (3, 3, 0)):
         assert cycles_v1.cycles(dataflow, *size, 4, 4) == 0
+        assert utilisation_pct(dataflow, *size, 4, 4) == 0
         assert cycles_v3.cycles(dataflow, *size, 4, 4) == 0

@@ -53,6 +53,36 @@ def test_slices_hold_the_whole_operand(
         assert held == op.inputs[position].elements
 
 
+@pytest.mark.parametrize(
+    ("kind", "inputs", "results", "attrs", "expected"),
+    [
+        ("conv", [(1, 8, 20, 20), (8, 8, 3, 3)], [(1, 8, 16, 16)], {"dilations": (2, 2)}, [(256, 8, 72, 1)]),
+        ("conv", [(1, 32, 14, 14), (64, 8, 3, 3)], [(1, 64, 14, 14)], {"group": 4}, [(196, 16, 72, 4)]),
+        ("conv_transpose", [(1, 16, 7, 7), (16, 8, 2, 2)], [(1, 8, 14, 14)], {"strides": (2, 2)}, [(49, 32, 16, 1)]),
+        ("conv_transpose", [(1, 16, 7, 7), (16, 4, 3, 3)], [(1, 8, 15, 15)], {"group": 2, "strides": (2, 2)}, [(49, 36, 8, 2)]),
+        ("gemm", [(7, 5), (7, 3)], [(5, 3)], {"transA": 1}, [(5, 3, 7, 1)]),
+        ("gemm", [(5, 7), (3, 7)], [(5, 3)], {"transB": 1}, [(5, 3, 7, 1)]),
+        ("matmul", [(2, 30, 64), (64, 73)], [(2, 30, 73)], {}, [(60, 73, 64, 1)]),
+        ("matmul", [(2, 30, 64), (1, 64, 73)], [(2, 30, 73)], {}, [(60, 73, 64, 1)]),
+        ("matmul", [(30, 64), (4, 64, 73)], [(4, 30, 73)], {}, [(30, 73, 64, 4)]),
+        ("matmul", [(1, 12, 49, 32), (1, 12, 32, 49)], [(1, 12, 49, 49)], {}, [(49, 49, 32, 12)]),
+        ("gru", [(7, 2, 10), (1, 48, 10), (1, 48, 16)], [(7, 1, 2, 16)], {}, [(14, 48, 10, 1), (2, 48, 16, 7)]),
+        ("gru", [(2, 7, 10), (1, 48, 10), (1, 48, 16)], [(2, 7, 1, 16)], {"layout": 1}, [(14, 48, 10, 1), (2, 48, 16, 7)]),
+    ],
+)
+def test_products_have_these_sizes(
+    make_op: MakeOp, kind: str, inputs: list[Any], results: list[Any], attrs: dict[str, Any], expected: list[tuple[int, ...]]
+) -> None:
+    assert [(part.m, part.n, part.k, part.runs) for part in products(make_op(kind, inputs, results, **attrs))] == expected
+
+
+def test_groups_of_several_filters_stand_side_by_side_while_they_fit(make_op: MakeOp) -> None:
+    op = make_op("conv", [(1, 32, 14, 14), (64, 8, 3, 3)], [(1, 64, 14, 14)], group=4)
+    (three, one) = products(op, 50, "block-diagonal")
+    assert (three.n, three.k, three.runs, one.n, one.k, one.runs) == (48, 216, 1, 16, 72, 1)
+    assert products(op, 10, "block-diagonal") == products(op, 10)
+
+
 def test_a_convolution_is_pixels_by_filters_by_taps(make_op: MakeOp) -> None:
     op = make_op("conv", [(1, 3, 224, 224), (64, 3, 7, 7)], [(1, 64, 112, 112)])
     assert products(op) == (Product(112 * 112, 64, 147, 1, Operand(0, 1, 3 * 224 * 224), Operand(1, 1, 64 * 147)),)

@@ -1,0 +1,1 @@
+from tools.bench.scalesim_random import *

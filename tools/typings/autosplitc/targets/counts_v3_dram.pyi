@@ -1,0 +1,1 @@
+from targets.counts_v3_dram import *

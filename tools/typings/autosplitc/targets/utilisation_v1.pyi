@@ -1,0 +1,1 @@
+from targets.utilisation_v1 import *
