@@ -18,7 +18,7 @@ import numpy as np
 import autosplitc
 from autosplitc.ir import Attrs, AttrValue, BlobRef, Const, DType, Graph, Op, TensorType, Value
 from autosplitc.passes.estimate_cost import estimate
-from autosplitc.targets import BitSerialTarget, Curve, RooflineTarget, TableTarget, Target, load_target, view
+from autosplitc.targets import Curve, TableTarget, Target, load_target, view
 
 from .table import table
 
@@ -26,43 +26,14 @@ MODEL = "zoo:light-resnet50"
 GOAL_MS = {MODEL: 50.0, "2,000 ops": 500.0}
 RUNS = 7
 SYNTHETIC_OPS = 2_000
-_GIB = 1024**3
-_KIB = 1024
 
 
 def edge_targets() -> tuple[Target, ...]:
-    """Return one target of each model. Their figures are round ones: only the time it takes to use them is measured."""
-    fused = BitSerialTarget(
-        name="fused 16 x 32",
-        source="round figures",
-        mode="fused",
-        weight_step_bits=2,
-        input_step_bits=2,
-        rows=16,
-        cols=32,
-        dataflow="ws",
-        clock_hz=500e6,
-        vector_bytes_per_s=16e9,
-        input_buffer_bytes=32 * _KIB,
-        weight_buffer_bytes=64 * _KIB,
-        output_buffer_bytes=16 * _KIB,
-        bandwidth_bytes_per_s=12e9,
-        ram_bytes=_GIB,
-    )
-    roofline = RooflineTarget(
-        name="roofline",
-        source="round figures",
-        float_ops_per_s=50e9,
-        int8_ops_per_s=100e9,
-        int4_ops_per_s=200e9,
-        bandwidth_bytes_per_s=4e9,
-        vector_bytes_per_s=8e9,
-        ram_bytes=_GIB,
-    )
+    """Return one target of each model: systolic, roofline, bit-serial, and a table with round figures."""
     columns = {"float": (1e-4, 1e-3, 1e-2), "8": (5e-5, 5e-4, 5e-3), "4": (3e-5, 3e-4, 3e-3)}
     curves = tuple(Curve(kinds=kinds, work=(1e6, 1e7, 1e8), seconds=columns) for kinds in (("conv",), ("gemm", "matmul"), ("*",)))
-    tabled = TableTarget(name="table", source="round figures", weight_bits=(4, 8), act_bits=(4, 8), curves=curves, ram_bytes=_GIB)
-    return load_target("eyeriss"), roofline, fused, tabled
+    tabled = TableTarget(name="a table", source="round figures", weight_bits=(4, 8), act_bits=(4, 8), curves=curves, ram_bytes=2**30)
+    return (*map(load_target, ("eyeriss", "raspberry-pi-4", "bit-fusion")), tabled)
 
 
 def synthetic_graph(ops: int = SYNTHETIC_OPS, seed: int = 0) -> Graph:
