@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, cast
@@ -46,12 +47,24 @@ def _read_curves(value: object, key: str) -> tuple[Curve, ...]:
             curves.append(_read_curve(table or {}, f"{key}[{index}]", index))
         except BadValueError as error:
             problems.extend(error.problems)
+    problems.extend(_twice(curves, key) if not problems else ())
     if not problems and not any(ANY_KIND in curve.kinds for curve in curves):
         message = f'{key} has no curve of kinds ["{ANY_KIND}"], for ops that no other curve names'
         problems.append(Problem(HOLE, message, f'[[{key}]] with kinds = ["{ANY_KIND}"]'))
     if problems:
         raise BadValueError(*problems)
     return tuple(curves)
+
+
+def _twice(curves: Iterable[Curve], key: str) -> Iterator[Problem]:
+    """Yield a problem for each kind that an earlier curve names too."""
+    first: dict[str, int] = {}
+    for index, curve in enumerate(curves):
+        for kind in curve.kinds:
+            if kind in first and not kind.startswith("onnx."):
+                message = f"{key}[{index}].kinds names {kind!r}, which {key}[{first[kind]}] names too"
+                yield Problem(WRONG_VALUE, message, "name it in one of the two", (index, "kinds"))
+            first.setdefault(kind, index)
 
 
 def column_holes(curves: Iterable[Curve], key: str, widths: Iterable[int]) -> tuple[Problem, ...]:
@@ -70,7 +83,8 @@ def column_holes(curves: Iterable[Curve], key: str, widths: Iterable[int]) -> tu
 
 def _read_curve(table: Mapping[str, object], name: str, index: int) -> Curve:
     unknown = [key for key in table if key not in _EXAMPLES]
-    missing = [key for key in _EXAMPLES if key not in table]
+    meant = {near for key in unknown for near in difflib.get_close_matches(key, _EXAMPLES, n=1)}
+    missing = [key for key in _EXAMPLES if key not in table and key not in meant]
     problems = [Problem(UNKNOWN_KEY, f"unknown key {key!r} in {name}", did_you_mean(key, _EXAMPLES), (index, key)) for key in unknown]
     problems += [Problem(MISSING_KEY, f"{name} has no {key!r}", f"{key} = {_EXAMPLES[key]}", (index,)) for key in missing]
     parts: dict[str, Any] = {}
@@ -82,8 +96,9 @@ def _read_curve(table: Mapping[str, object], name: str, index: int) -> Curve:
     if not problems:
         wrong_lengths = ((column, times) for column, times in parts["latency"].items() if len(times) != len(parts["work"]))
         for column, times in wrong_lengths:
-            message = f"{name}.latency.{column} has {len(times)} times for {len(parts['work'])} amounts of work"
-            hint = f"{column} = {_times(len(parts['work']))}"
+            points, several = len(parts["work"]), "s" if len(times) > 1 else ""
+            message = f"{name}.latency.{column} has {len(times)} time{several} for {points} amounts of work"
+            hint = f"{column} = {_times(points)}"
             problems.append(Problem(HOLE, message, hint, (index, "latency", column)))
     if problems:
         raise BadValueError(*problems)
@@ -141,7 +156,7 @@ def _read_times(value: object, key: str) -> tuple[float, ...]:
         try:
             times.append(_TIME.read(member, f"{key}[{index}]"))
         except BadValueError as error:
-            problems.extend(replace(problem, within=(index,)) for problem in error.problems)
+            problems.extend(replace(problem, hint=problem.hint or '"1ms"', within=(index,)) for problem in error.problems)
     if problems:
         raise BadValueError(*problems)
     falls = next((i for i, (a, b) in enumerate(pairwise(times), 1) if a > b), None)

@@ -46,7 +46,7 @@ def read_toml_target(text: str, file: str) -> Target:
             target, problems = _build(model, values, document)
             if target is not None:
                 return target
-    located = sorted((_place(places, problem), problem) for problem in problems)
+    located = sorted(((_place(places, problem), problem) for problem in problems), key=lambda pair: pair[0])
     raise CompileError(Diagnostic(p.code, p.message, f"{file}:{line}:{column}", hint=p.hint) for (line, column), p in located)
 
 
@@ -148,14 +148,16 @@ def _missing(key: Key) -> Problem:
     table, _, last = key.path.rpartition(".")
     place = f" in {f'[{table}]' if '.' not in table else table}" if table else ""
     message = f"{key.path} is missing" + (f", and so is {key.instead}" if key.instead else "")
-    return Problem(MISSING_KEY, message, f"{last} = {key.example}{place}", key.parts)
+    hint = key.example if key.example.startswith("[[") else f"{last} = {key.example}{place}"
+    return Problem(MISSING_KEY, message, hint, key.parts)
 
 
 def _unknown(path: Path, value: object, keys: Mapping[Path, Key], model: str) -> tuple[Path, Problem]:
     """Return what was probably meant by a path that the schema does not have, and the problem."""
     last, table = str(path[-1]), ".".join(map(str, path[:-1]))
     if _is_table(path, keys):
-        return path, Problem(WRONG_VALUE, f"{'.'.join(map(str, path))} is {shown(value)}, not a table", f"[{last}]", path)
+        dotted = f"{table}.{last}" if table else last
+        return path, Problem(WRONG_VALUE, f"{dotted} is {shown(value)}, not a table", f"[{dotted}]", path)
     siblings = {str(parts[len(path) - 1]) for parts in keys if parts[: len(path) - 1] == path[:-1] and len(parts) >= len(path)}
     message = f"unknown key {last!r} {f'in [{table}]' if table else 'at the top'} of a {model} target"
     near = difflib.get_close_matches(last, siblings, n=1)
@@ -236,9 +238,11 @@ def _build(model: str, values: _Values, document: Mapping[str, object]) -> tuple
 
 def _refusal(message: str, model: str, values: _Values) -> Problem:
     """Return the problem for a field that the class refuses: the message begins with its name."""
-    field, _, rest = message.partition(" ")
-    key = next((key for key in keys_of(model) if field in key.fields), None)
+    by_field = {field: key for key in keys_of(model) for field in key.fields}
+    paths = {field: key.instead if key.instead in values else key.path for field, key in by_field.items()}
+    message_by_key = re.sub(r"\w+", lambda word: paths.get(word[0], word[0]), message)
+    key = by_field.get(message.partition(" ")[0])
     if key is None:
-        return Problem(REFUSED, message)
-    path = key.path if key.path in values or not key.instead else key.instead
-    return Problem(REFUSED, f"{path} {rest}", f"{path.rpartition('.')[2]} = {key.example}", _parts(path))
+        return Problem(REFUSED, message_by_key)
+    path = paths[key.fields[0]]
+    return Problem(REFUSED, message_by_key, f"{path.rpartition('.')[2]} = {key.example}", _parts(path))

@@ -14,7 +14,7 @@ from autosplitc.ir import KIND_BY_OP_TYPE
 
 from .target import BIT_ROWS
 from .toml_places import Path
-from .units import Quantity, QuantityError, read_quantity
+from .units import Quantity, QuantityError, UnitError, read_quantity
 
 UNKNOWN_KEY = "AS432"
 MISSING_KEY = "AS433"
@@ -79,10 +79,10 @@ def quantity_form(quantity: Quantity, *, whole: bool = False) -> Form:
         try:
             exact = read_quantity(value, quantity, key)
         except QuantityError as error:
-            hint = f'{last}"{error.instead}"' if error.instead else error.hint
+            hint = f'{last}"{error.meant}"' if error.meant else error.hint if isinstance(error, UnitError) else ""
             raise BadValueError(Problem(WRONG_QUANTITY, error.message, hint)) from None
         if whole and exact < 1:
-            raise BadValueError(Problem(WRONG_QUANTITY, f"{key} {value!r} is less than one {quantity.name} unit"))
+            raise BadValueError(Problem(WRONG_QUANTITY, f"{key} {value!r} is less than 1{next(iter(quantity.units))}"))
         return int(exact) if whole else float(exact)
 
     return Form(wanted, read)

@@ -80,12 +80,16 @@ _BIT_RATE = re.compile(r"([kKmMgG]?)b(?:it)?s?(?:ps|/s|/sec)?")
 
 
 class QuantityError(ValueError):
-    """What is wrong with a quantity: a message, a hint, and what to write instead ("" where that cannot be guessed)."""
+    """What is wrong with a quantity: a message, a hint, and what was probably meant ("" where that cannot be guessed)."""
 
-    def __init__(self, message: str, hint: str, instead: str = "") -> None:
+    def __init__(self, message: str, hint: str, meant: str = "") -> None:
         """Keep the three."""
-        self.message, self.hint, self.instead = message, hint, instead
+        self.message, self.hint, self.meant = message, hint, meant
         super().__init__(message)
+
+
+class UnitError(QuantityError):
+    """A quantity whose unit is missing or of another kind."""
 
 
 def read_quantity(text: str, quantity: Quantity, what: str) -> Fraction:
@@ -96,14 +100,14 @@ def read_quantity(text: str, quantity: Quantity, what: str) -> Fraction:
     """
     match = _FORM.fullmatch(text)
     if match is None:
-        raise QuantityError(f"{what} {text!r} is not a number with a unit", f"write it as 3{quantity.suggested}", f"3{quantity.suggested}")
+        raise QuantityError(f"{what} {text!r} is not a number with a unit", f"write it as 3{quantity.suggested}")
     number, unit = match.group(1), match.group(2) or ""
     if unit not in quantity.units:
         raise _wrong_unit(what, text, number, unit, quantity)
     value = Fraction(number) * quantity.units[unit]
     if value < 0 or (value == 0 and not quantity.zero):
         least = "must not be negative" if quantity.zero else "must be above zero"
-        raise QuantityError(f"{what} {text!r} {least}", f"for example 3{quantity.suggested}", f"3{quantity.suggested}")
+        raise QuantityError(f"{what} {text!r} {least}", f"for example 3{quantity.suggested}")
     return value
 
 
@@ -115,17 +119,17 @@ def parse_quantity(text: str, quantity: Quantity, *, what: str = "") -> Fraction
         raise CompileError(Diagnostic("AS402", error.message, hint=error.hint), exit_code=EXIT_USAGE) from None
 
 
-def _wrong_unit(what: str, text: str, number: str, unit: str, quantity: Quantity) -> QuantityError:
+def _wrong_unit(what: str, text: str, number: str, unit: str, quantity: Quantity) -> UnitError:
     """Return the error for a unit that is missing or of another kind."""
     if not unit:
-        instead = f"{number}{quantity.suggested}"
-        return QuantityError(f"{what} {text!r} has no unit", f"did you mean {instead}?", instead)
+        meant = f"{number}{quantity.suggested}"
+        return UnitError(f"{what} {text!r} has no unit", f"did you mean {meant}?", meant)
     byte_rate = _BYTE_RATE.fullmatch(unit)
     if quantity is RATE and byte_rate is not None:
         prefix = byte_rate.group(1).lower()
         word = {"": "bytes", "k": "kilobytes", "m": "megabytes", "g": "gigabytes"}[prefix]
         bits = _plain(Fraction(number) * 8)
-        return QuantityError(
+        return UnitError(
             f"{what} {text!r} is in bytes, a rate is in bits",
             f"{word}? {bits}{prefix}bps is {_plain(Fraction(number))} {word} a second; for bits write {number}{prefix}bps",
         )
@@ -134,9 +138,9 @@ def _wrong_unit(what: str, text: str, number: str, unit: str, quantity: Quantity
     if quantity is RATE and bit_rate is not None:
         near = [f"{bit_rate.group(1).lower()}bps"]
     known = ", ".join({u.lower() if quantity is RATE else u: None for u in quantity.units if u.isascii()})
-    instead = f"{number}{near[0]}" if near else ""
-    hint = f"did you mean {instead}?" if near else f"units: {known}"
-    return QuantityError(f"{what} {text!r} has an unknown unit {unit!r}", hint, instead)
+    meant = f"{number}{near[0]}" if near else ""
+    hint = f"did you mean {meant}?" if near else f"units: {known}"
+    return UnitError(f"{what} {text!r} has an unknown unit {unit!r}", hint, meant)
 
 
 def parse_size_bytes(text: str, what: str = "size", *, zero: bool = False) -> int:
