@@ -176,7 +176,7 @@ def op_macs(kind: str, attrs: Attrs, inputs: tuple[TensorType, ...], results: tu
 
 def at_batch_one(type_: TensorType) -> TensorType:
     """Return the type at batch size 1: a symbolic size `N` becomes 1 and `k*N` becomes k. Sizes that are not known stay."""
-    if type_.shape is None:
+    if type_.shape is None or type_.is_static:
         return type_
     shape = tuple(_at_one(d) if isinstance(d, str) else d for d in type_.shape)
     return TensorType(type_.dtype, shape, type_.wraps)

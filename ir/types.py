@@ -6,7 +6,6 @@ A tensor type says what is known at compile time: its element type, and its shap
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -119,9 +118,14 @@ class TensorType:
     @property
     def elements(self) -> int | None:
         """Number of elements, or None where a size is not known."""
-        if self.shape is None or not self.is_static:
+        if self.shape is None or self.wraps:
             return None
-        return math.prod(d for d in self.shape if isinstance(d, int))
+        total = 1
+        for d in self.shape:
+            if not isinstance(d, int):
+                return None
+            total *= d
+        return total
 
     @property
     def dims(self) -> tuple[int, ...]:

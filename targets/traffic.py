@@ -23,19 +23,20 @@ no more than they give; reshape-like ops move nothing. Elements of unknown numbe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autosplitc.ir import TensorType, op_row
+from autosplitc.ir import DType, TensorType, op_row
 
 from .gemm import Dataflow, Operand, Product
-from .target import BIT_ROWS, ROWS, OpView
+from .target import BIT_ROWS, FLOAT_ROW, ROWS, OpView
 
 Row = NDArray[np.float64]
 """Bytes at every bit-width, shape [ROWS]."""
 
-_FLOAT_LIKE = frozenset({"f64", "f32", "f16", "bf16"})
+_FLOAT_LIKE = frozenset({DType.F64, DType.F32, DType.F16, DType.BF16})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +64,15 @@ def moves_nothing(kind: str) -> bool:
 
 
 def row_bytes(type_: TensorType, float_bits: int) -> Row:
-    """Return bytes of one element at every bit-width, fractions included; shape [ROWS]. Strings and unknown types take none."""
-    if type_.dtype in _FLOAT_LIKE:
-        return np.array((*BIT_ROWS, float_bits), np.float64) / 8
-    return np.full(ROWS, type_.dtype.bits / 8)
+    """Return bytes of one element at every bit-width, fractions included; shape [ROWS], read-only. Strings and unknown types take none."""
+    return _element_bytes(type_.dtype, float_bits)
+
+
+@cache
+def _element_bytes(dtype: DType, float_bits: int) -> Row:
+    found = np.array((*BIT_ROWS, float_bits), np.float64) / 8 if dtype in _FLOAT_LIKE else np.full(ROWS, dtype.bits / 8)
+    found.flags.writeable = False
+    return found
 
 
 def plain_traffic(op: OpView, float_bits: int) -> tuple[Row, ...]:
@@ -84,9 +90,9 @@ def product_traffic(
     """Return bytes for every input and then every result of an op that consists of `parts`; each once where there are none."""
     if not parts:
         return plain_traffic(op, float_bits)
-    moved = [row_bytes(t, float_bits) * (t.elements or 0) for t in (*op.inputs, *op.results)]
-    for position in {o.position for p in parts for o in (p.first, p.second) if o is not None}:
-        moved[position] = np.zeros(ROWS)
+    of_products = {o.position for p in parts for o in (p.first, p.second) if o is not None}
+    types = enumerate((*op.inputs, *op.results))
+    moved = [np.zeros(ROWS) if i in of_products else row_bytes(t, float_bits) * (t.elements or 0) for i, t in types]
     for part in parts:
         first, second, spilled_bytes = _plan(part, dataflow, rows, cols, buffers, float_bits)
         for operand, reuse, buffer_bytes in ((part.first, first, buffers.input_bytes), (part.second, second, buffers.weight_bytes)):
@@ -115,7 +121,7 @@ def _plan(part: Product, dataflow: Dataflow, rows: int, cols: int, buffers: Buff
     return first, second, 0.0 if fits else 2 * (parts - 1) * (part.m * part.n * sum_bytes)
 
 
-def _groups(held: int, k: int, cols: int, buffer_bytes: int, float_bits: int) -> tuple[Row, int, Row]:
+def _groups(held: int, k: int, cols: int, buffer_bytes: int, float_bits: int) -> tuple[Row | int, int, Row | int]:
     """Return by row the groups of column folds and the parts into which a fold has to be cut, and between them the elements of a fold."""
     fold, folds = k * min(held, cols), -(-held // cols)
     groups: list[int] = []
@@ -127,16 +133,22 @@ def _groups(held: int, k: int, cols: int, buffer_bytes: int, float_bits: int) ->
     return _by_row(*groups), fold, _by_row(*parts)
 
 
-def _by_row(codes: int, floats: int) -> Row:
-    """Return a number for all widths of codes and another for floats, shape [ROWS]."""
-    return np.array((*(codes for _ in BIT_ROWS), floats), np.float64)
+def _by_row(codes: int, floats: int) -> Row | int:
+    """Return a number for all widths of codes and another for floats, as an array [ROWS] where they differ."""
+    return codes if codes == floats else np.where(_IS_FLOAT, floats, codes)
+
+
+_IS_FLOAT = np.arange(ROWS) == FLOAT_ROW
 
 
 def _operand(operand: Operand, runs: int, reuse: _Reuse, element_bytes: Row, buffer_bytes: int) -> Row:
     """Bytes of one operand over all runs."""
-    again = np.where(reuse.read * element_bytes <= buffer_bytes, 1, runs // operand.slices)
-    passes = np.where(reuse.held * element_bytes <= buffer_bytes, 1, reuse.passes)
-    return operand.slices * reuse.read * element_bytes * again * passes
+    moved = operand.slices * reuse.read * element_bytes
+    if runs > operand.slices:
+        moved *= np.where(reuse.read * element_bytes <= buffer_bytes, 1, runs // operand.slices)
+    if reuse.held:
+        moved *= np.where(reuse.held * element_bytes <= buffer_bytes, 1, reuse.passes)
+    return moved
 
 
 def _at_most(elements: int, most: int | None) -> int:
