@@ -135,12 +135,27 @@ def counts(layer: ConvShape, array: ArrayConfig) -> Counts:
         cycles,
         cycles - 1,
         m * n * k * 100 / ((cycles - 1) * units) if cycles > 1 else 0.0,
-        over_rows * over_cols / (row_folds * col_folds * units) * 100,
+        _mapping_pct(over_rows, over_cols, rows, cols),
         *moved,
         input_reads(windows, col_folds, dataflow, rows, cols, _capacity(array.input_kb)),
         filter_reads(m, n, k, dataflow, rows, cols, _capacity(array.filter_kb)),
         written + _padding(written, cols, array.output_kb),
     )
+
+
+def _mapping_pct(over_rows: int, over_cols: int, rows: int, cols: int) -> float:
+    """Share of the units that have work, on average over folds, in percent.
+
+    SCALE-Sim adds up a share a fold; halfway between two values of six digits, that sum's rounding decides which is printed.
+    """
+    row_folds, col_folds = -(-over_rows // rows), -(-over_cols // cols)
+    work, room = over_rows * over_cols, row_folds * col_folds * rows * cols
+    halves, rest = divmod(2 * 10**8 * work, room)
+    if rest or halves % 2 == 0:
+        return work / room * 100
+    used_rows = [min(rows, over_rows - first) for first in range(0, over_rows, rows)]
+    used_cols = [min(cols, over_cols - first) for first in range(0, over_cols, cols)]
+    return sum(high * wide / (rows * cols) for wide in used_cols for high in used_rows) / (row_folds * col_folds) * 100
 
 
 def _capacity(kilobytes: int) -> int:

@@ -196,9 +196,12 @@ def _link(asked: Positions, before: Positions, rounds_back: Positions) -> None:
 def _flushing(previous: Positions, rounds: int, capacity: int) -> int:
     """Return the misses of `rounds` rounds in a buffer that is emptied whenever it has collected `capacity` words.
 
-    Needs a round with at least `capacity` different words: then no more than a round lies between two flushes.
+    Needs a round with at least `capacity` different words: then no more than a round lies between two flushes. Where no word comes again
+    within `capacity` places, all miss.
     """
     size = previous.size
+    if int((np.arange(size) - previous).min()) >= capacity:
+        return size * rounds
     end, start, flushes = size * rounds, 0, 0
     seen: dict[int, tuple[int, int]] = {}
     while start < end:

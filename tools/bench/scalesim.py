@@ -32,13 +32,13 @@ EYERISS = ArrayConfig(12, 14, "ws", 36, 36, 36)
 """SCALE-Sim v3's published configurations."""
 
 TIMED = (
+    ("conv1, 7x7 3-64", ConvShape(229, 229, 7, 7, 3, 64, 2), "tpu", TPU),
     ("layer4.1.conv2, 3x3 512-512", ConvShape(9, 9, 3, 3, 512, 512, 1), "tpu", TPU),
-    ("layer4.0.conv3, 1x1 512-2048", ConvShape(7, 7, 1, 1, 512, 2048, 1), "tpu", TPU),
     ("fc, 2048-1000", ConvShape(1, 1, 1, 1, 2048, 1000, 1), "tpu", TPU),
     ("layer4.0.conv3, 1x1 512-2048", ConvShape(7, 7, 1, 1, 512, 2048, 1), "eyeriss", EYERISS),
     ("layer4.1.conv2, 3x3 512-512", ConvShape(9, 9, 3, 3, 512, 512, 1), "eyeriss", EYERISS),
 )
-"""ResNet-50's. The last is our slowest case: windows that overlap in an input that does not fit, fetched again for 37 folds of filters."""
+"""ResNet-50's. The last is of our slow kind: windows that overlap in an input that does not fit, whose stream is laid out."""
 
 _Figure: TypeAlias = tuple[str, bool, str, str, str]
 """Column, whether both say the same, where it stands, what SCALE-Sim says, what we say."""

@@ -154,8 +154,8 @@ def test_speed_tells_both_times_and_their_ratio(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(command, "_median_s", a_microsecond)
     done = CliRunner().invoke(command.scalesim, ["speed"])
     assert done.exit_code == 0
-    fc = next(line for line in done.output.splitlines() if line.startswith("fc"))
-    assert fc.split()[-5:] == ["tpu", "2.0", "1.0", "2.0e+06", "none"]
+    first = next(line for line in done.output.splitlines() if line.startswith("conv1"))
+    assert first.split()[-5:] == ["tpu", "2.0", "1.0", "2.0e+06", "none"]
 
 
 def test_the_program_is_python_and_imports_scalesim_only_there() -> None:

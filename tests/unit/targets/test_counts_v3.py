@@ -34,7 +34,7 @@ def ours(row: dict[str, str]) -> Counts:
 
 @pytest.mark.parametrize(
     ("file", "count", "columns"),
-    [("scalesim_v3_compute.csv", 495, 5), ("scalesim_v3_calc.csv", 158, 10), ("corners_v3_calc.csv", 20, 10)],
+    [("scalesim_v3_compute.csv", 495, 5), ("scalesim_v3_calc.csv", 158, 10), ("corners_v3_calc.csv", 21, 10)],
 )
 def test_every_figure_of_every_row_is_exact(file: str, count: int, columns: int) -> None:
     """The corners were made with SCALE-Sim 3.0.0 like the others; most are layers that an earlier form of the counts got wrong."""
