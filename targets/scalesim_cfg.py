@@ -101,7 +101,7 @@ def _parse(text: str, file: str) -> _Config:
     headers: dict[str, int] = {}
     problems: list[Diagnostic] = []
     section = ""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip() or line.lstrip()[0] in "#;":
             continue
         header, pair = _SECTION.fullmatch(line), _PAIR.fullmatch(line)
