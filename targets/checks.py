@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import combinations
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,22 +94,30 @@ def _call(target: Target, op: OpView) -> object:
 
 def _problem(cost: OpCost, operands: int) -> str:
     """Return what is wrong with a cost, "" if nothing is."""
-    if np.shape(cost.compute_s) != (ROWS, ROWS):
-        return f"compute_s has shape {np.shape(cost.compute_s)}, not {(ROWS, ROWS)}"
-    if not _is_amount(cost.compute_s):
-        return f"compute_s holds {_worst(cost.compute_s)}"
+    stranger = next((a for a in (cost.compute_s, *cost.traffic_bytes) if not _is_array(a)), None)
+    if stranger is not None:
+        return f"compute_s or traffic_bytes holds a {type(stranger).__name__}, not an array of numbers"
+    if cost.compute_s.shape != (ROWS, ROWS):
+        return f"compute_s has shape {cost.compute_s.shape}, not {(ROWS, ROWS)}"
     if len(cost.traffic_bytes) != operands:
         return f"traffic_bytes has {len(cost.traffic_bytes)} arrays for {operands} inputs and results"
-    if any(np.shape(row) != (ROWS,) for row in cost.traffic_bytes):
+    if any(row.shape != (ROWS,) for row in cost.traffic_bytes):
         return f"an array of traffic_bytes is not of shape {(ROWS,)}"
-    if operands and not _is_amount(np.stack(cost.traffic_bytes)):
-        return f"traffic_bytes holds {_worst(np.stack(cost.traffic_bytes))}"
+    if not _are_amounts(np.concatenate((cost.compute_s.reshape(-1), *cost.traffic_bytes))):
+        in_compute = not _are_amounts(cost.compute_s)
+        worst = _worst(cost.compute_s if in_compute else np.stack(cost.traffic_bytes))
+        return f"{'compute_s' if in_compute else 'traffic_bytes'} holds {worst}"
     if not (math.isfinite(cost.bandwidth_bytes_per_s) and cost.bandwidth_bytes_per_s > 0):
         return f"bandwidth_bytes_per_s is {cost.bandwidth_bytes_per_s}"
     return ""
 
 
-def _is_amount(values: NDArray[np.float64]) -> bool:
+def _is_array(value: object) -> bool:
+    """Whether this is a numpy array of real numbers: a plug-in may not keep to its annotations."""
+    return isinstance(value, np.ndarray) and cast("NDArray[Any]", value).dtype.kind in "fiu"
+
+
+def _are_amounts(values: NDArray[np.float64]) -> bool:
     """Whether all are finite and not negative (NaN fails both comparisons)."""
     return bool(((values >= 0) & (values < np.inf)).all())
 
