@@ -9,9 +9,12 @@ import pytest
 from click.testing import CliRunner
 
 from autosplitc.bench.cli import bench
+from autosplitc.bench.costs import edge_targets, synthetic_graph
 from autosplitc.bench.models import same_bundle
 from autosplitc.bench.process import python
 from autosplitc.bench.table import table
+from autosplitc.ir import Module, verify
+from autosplitc.targets import view
 
 
 def test_tables_are_aligned() -> None:
@@ -44,6 +47,16 @@ def test_every_benchmark_has_help() -> None:
     runner = CliRunner()
     listed = runner.invoke(bench, ["--help"])
     assert listed.exit_code == 0
-    for name in ("models", "resnet50", "startup", "wire"):
+    for name in ("costs", "models", "resnet50", "startup", "wire"):
         assert name in listed.output
         assert runner.invoke(bench, [name, "--help"]).exit_code == 0
+
+
+def test_cost_tables_are_timed_on_a_graph_without_repetition() -> None:
+    graph = synthetic_graph()
+    assert len(graph.ops) >= 2000
+    assert verify(Module((graph,))) == ()
+    shapes = [tuple(graph.type_of(name) for name in (*op.inputs, *op.results)) for op in graph.ops if op.kind == "conv"]
+    assert len(set(shapes)) > 0.99 * len(shapes) > 900
+    assert {type(target).__name__ for target in edge_targets()} == {"SystolicTarget", "RooflineTarget", "BitSerialTarget", "TableTarget"}
+    assert all(target.cost(view(graph, graph.ops[1])) is not None for target in edge_targets())
