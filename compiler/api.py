@@ -45,7 +45,7 @@ def compile(
 ) -> Result:
     """Split a model between an edge device and a cloud, choose the bits of every edge layer, and check the two graphs.
 
-    model: path of an ONNX file (opset 7 to 25), `zoo:NAME`, or an `onnx.ModelProto`. edge, cloud: names of targets.
+    model: path of an ONNX file (opset 7 to 25), `zoo:NAME`, or an `onnx.ModelProto`. edge, cloud: targets as `-t` takes them.
     network: the uplink, such as `3mbps`, `3mbps,rtt=20ms,overhead=40B,packet=1500B`, `ble`, or a trace: `walk.csv,rtt=20ms`; 1 Mbps is
     10^6 bit/s (see docs/network.md).
     output: folder for the bundle; without it the bundle lies in a temporary folder until `Result.save`. force: write it into a folder

@@ -23,6 +23,7 @@ from .traffic import moves_nothing, plain_traffic, row_bytes
 from .units import (
     BANDWIDTH,
     FREQUENCY,
+    OPS,
     RATE,
     SIZE,
     TIME,
@@ -44,6 +45,7 @@ __all__ = [
     "FLOAT_COLUMN",
     "FLOAT_ROW",
     "FREQUENCY",
+    "OPS",
     "PRESETS",
     "RATE",
     "ROWS",

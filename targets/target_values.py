@@ -180,12 +180,14 @@ def as_table(value: object) -> Mapping[str, object] | None:
     return cast("dict[str, object]", value) if isinstance(value, dict) else None
 
 
-def shown(value: object) -> str:
-    """Return a value as a message shows it: TOML where that is short."""
+def shown(value: object, depth: int = 0) -> str:
+    """Return a value as a message shows it: TOML where that is short. depth: arrays around it."""
     if isinstance(value, dict):
         return "a table"
     if isinstance(value, list):
-        members = [shown(v) for v in cast("Sequence[object]", value)]
+        if depth > 2:
+            return "[...]"
+        members = [shown(v, depth + 1) for v in cast("Sequence[object]", value)]
         return "an array of tables" if "a table" in members else f"[{', '.join(members[:8])}{', ...' if len(members) > 8 else ''}]"
     if isinstance(value, str):
         return json.dumps(value if len(value) <= 60 else f"{value[:60]}...", ensure_ascii=False)

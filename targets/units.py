@@ -134,7 +134,7 @@ def _wrong_unit(what: str, text: str, number: str, unit: str, quantity: Quantity
             f"{word}? {bits}{prefix}bps is {_plain(Fraction(number))} {word} a second; for bits write {number}{prefix}bps",
         )
     bit_rate = _BIT_RATE.fullmatch(unit)
-    near = [u for u in quantity.units if u.lower() == unit.lower()]
+    near = [u for spelled in (unit, f"{unit}/s", unit.removesuffix("/s")) for u in quantity.units if u.lower() == spelled.lower()]
     if quantity is RATE and bit_rate is not None:
         near = [f"{bit_rate.group(1).lower()}bps"]
     known = ", ".join({u.lower() if quantity is RATE else u: None for u in quantity.units if u.isascii()})

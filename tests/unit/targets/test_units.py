@@ -10,6 +10,7 @@ from autosplitc.ir import EXIT_USAGE, CompileError
 from autosplitc.targets import (
     BANDWIDTH,
     FREQUENCY,
+    OPS,
     RATE,
     SIZE,
     TIME,
@@ -38,6 +39,7 @@ def test_other_quantities() -> None:
     assert parse_rate_bps("3mbps") == parse_rate_bps("3Mbps") == 3e6
     assert parse_time_s("5us") == parse_time_s("5\N{MICRO SIGN}s") == 5e-6
     assert parse_time_s("0ms") == 0
+    assert parse_quantity("96GOPS", OPS) == parse_quantity("0.096TFLOPS", OPS) == 96 * 10**9
     assert parse_size_bytes("0B", zero=True) == 0
 
 
@@ -51,7 +53,12 @@ def test_other_quantities() -> None:
         ("-1MB", SIZE, "for example 3MB"),
         ("1e3MB", SIZE, "units: B, kB, KB, MB, GB, TB, KiB, MiB, GiB, TiB"),
         ("200mhz", FREQUENCY, "did you mean 200MHz?"),
-        ("1GB", BANDWIDTH, "units: B/s, kB/s, KB/s, MB/s, GB/s, TB/s, KiB/s, MiB/s, GiB/s, TiB/s"),
+        ("1GB", BANDWIDTH, "did you mean 1GB/s?"),
+        ("1mb/s", SIZE, "did you mean 1MB?"),
+        ("1GHz", BANDWIDTH, "units: B/s, kB/s, KB/s, MB/s, GB/s, TB/s, KiB/s, MiB/s, GiB/s, TiB/s"),
+        ("96", OPS, "did you mean 96GOPS?"),
+        ("96Gops", OPS, "did you mean 96GOPS?"),
+        ("0GOPS", OPS, "for example 3GOPS"),
         ("3mbit/s", RATE, "did you mean 3mbps?"),
         ("2.5GB/s", RATE, "gigabytes? 20gbps is 2.5 gigabytes a second; for bits write 2.5gbps"),
         ("-1ms", TIME, "for example 3ms"),
@@ -75,13 +82,14 @@ def test_what_cannot_be_read_gets_a_hint(text: str, quantity: Quantity, hint: st
         (0.02, TIME, "20ms"),
         (0, TIME, "0s"),
         (3e6, RATE, "3mbps"),
+        (115.2e9, OPS, "115.2GOPS"),
     ],
 )
 def test_written_as_a_person_would(value: float, quantity: Quantity, text: str) -> None:
     assert format_quantity(value, quantity) == text
 
 
-@given(value=st.floats(1e-9, 1e15), quantity=st.sampled_from([BANDWIDTH, FREQUENCY, RATE, TIME]))
+@given(value=st.floats(1e-9, 1e15), quantity=st.sampled_from([BANDWIDTH, FREQUENCY, OPS, RATE, TIME]))
 def test_written_and_read_back_is_the_same(value: float, quantity: Quantity) -> None:
     text = format_quantity(value, quantity)
     digits = text.rstrip("".join({c for unit in quantity.units for c in unit}))
