@@ -66,9 +66,9 @@ def device_flags(command: F) -> F:
     """Add the devices and the link."""
     return _all(
         command,
-        click.option("-t", "--edge", metavar="TARGET", help="Edge target, by name."),
+        click.option("-t", "--edge", metavar="TARGET", help="Edge target: a name, or a file; options after a colon."),
         click.option("--net", metavar="LINK", help=_NET),
-        click.option("--cloud", metavar="TARGET", default="tpu", show_default=True, help="Cloud target, by name."),
+        click.option("--cloud", metavar="TARGET", default="tpu", show_default=True, help="Cloud target, likewise."),
         click.option("--edge-memory", "edge_ram_bytes", type=SIZE, help="The edge's RAM, such as 96KiB.  [default: the target's]"),
         click.option("--edge-storage", "edge_storage_bytes", type=SIZE, help="The edge's flash or disk.  [default: the target's]"),
     )

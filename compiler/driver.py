@@ -59,7 +59,7 @@ def compile_model(model: Model, options: Options, watch: Watch) -> Result:
     passes = passes_of(options)
     check_needs(passes)
     devices = find_devices(options.edge, options.cloud, options.net)
-    check_apart(options.output, (model_file(model), options.calib, options.evaluation, *target_files(options.edge, options.cloud)))
+    check_apart(options.output, (model_file(model), options.calib, options.evaluation, *device_files(options.edge, options.cloud, devices)))
     with workspace(options.output, force=options.force, needed=lowers(passes)) as folder:
         hooks = Hooks.of(options, folder, watch)
         job = start(model, options, devices, passes, hooks)
@@ -103,11 +103,17 @@ def continue_dump(dump: Path, options: Options, given: Collection[str], watch: W
     devices = find_devices(request.edge, request.cloud, request.net)
     check_profiles(devices, request.source, request.source_sha256)
     check_trace(request, devices.network)
-    check_apart(options.output, (dump, options.calib, options.evaluation, *target_files(request.edge, request.cloud)))
+    check_apart(options.output, (dump, options.calib, options.evaluation, *device_files(request.edge, request.cloud, devices)))
     with workspace(options.output, force=options.force, needed=lowers(passes)) as folder:
         hooks = Hooks.of(options, folder, watch)
         job = Job(module, make_env(devices, request, calib, hooks), evaluation)
         return finish(job, passes, options, folder, hooks)
+
+
+def device_files(edge: str, cloud: str, devices: Devices) -> tuple[Path, ...]:
+    """Return the files that the targets and the link are read from."""
+    trace = devices.network.trace
+    return (*target_files(edge, cloud), *([Path(trace.name)] if trace else []))
 
 
 def finish(job: Job, passes: Sequence[Pass], options: Options, folder: Path | None, hooks: Hooks) -> Result:

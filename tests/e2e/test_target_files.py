@@ -97,6 +97,15 @@ def test_a_dump_goes_on_with_the_same_file(here: Path, capsys: pytest.CaptureFix
     assert manifest("gone")["options"]["edge_sha256"] == ""
 
 
+def test_a_trace_in_the_output_folder_is_not_overwritten(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("out").mkdir()
+    Path("out/walk.csv").write_text("time_s,rate_mbps\n0,3\n", encoding="utf-8")
+    capsys.readouterr()
+    assert run("m.onnx", "-t", "acme.toml", "--net", "out/walk.csv,rtt=1ms", "-o", "out") == 1
+    assert "AS605" in capsys.readouterr().err
+    assert list((here / "out").iterdir()) == [here / "out" / "walk.csv"]
+
+
 def test_a_dump_does_not_overwrite_its_target_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("out").mkdir()
     Path("acme.toml").rename("out/acme.toml")
