@@ -60,7 +60,7 @@ _ATTRIBUTES: dict[str, tuple[str, Callable[[object], bool]]] = {
     "float_bits": ("16, 32 or 64", lambda v: v in (16, 32, 64)),
     "ram_bytes": ("a whole number above zero", _is_count),
     "storage_bytes": ("a whole number above zero, or None", lambda v: v is None or _is_count(v)),
-    "resident": ('"packed" or "int8"', lambda v: v in ("packed", "int8")),
+    "resident": ('"packed", "int8" or "storage"', lambda v: v in ("packed", "int8", "storage")),
     "max_opset": ("a whole number above zero", _is_count),
     "cost": ("a method", callable),
 }

@@ -75,9 +75,9 @@ KEYS = (
     Key("float_bits", numbers(16, 32, 64), "32", "bits of the device's float", ("float_bits",)),
     Key(
         "resident",
-        words("packed", "int8"),
+        words("packed", "int8", "storage"),
         '"int8"',
-        "whether weights below 8 bits stay packed in memory or are widened to bytes",
+        "how codes below 8 bits lie in memory: packed or as bytes; `storage`: as bytes, and constants stay in the storage",
         ("resident",),
     ),
     Key("max_opset", COUNT, "21", "highest opset that the device's runtime takes", ("max_opset",)),

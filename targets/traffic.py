@@ -18,6 +18,8 @@ What an operand moves depends on its own bits alone: groups and parts are sized 
 any width, and at the device's float for floats. An operand that several runs share (LSTM state weights) crosses again for each run if
 W(it). A strided 1x1 convolution reads no more than M x K. Ops without products move every input and result once; slice and gather read
 no more than they give; reshape-like ops move nothing. Elements of unknown number count 0.
+
+All that is for a device that keeps codes packed. Where they lie in memory as bytes (`resident`), codes below 8 bits move as 8 (`held`).
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from numpy.typing import NDArray
 from autosplitc.ir import DType, TensorType, op_row
 
 from .gemm import Dataflow, Operand, Product
-from .target import BIT_ROWS, FLOAT_ROW, ROWS, OpView
+from .target import BIT_ROWS, FLOAT_ROW, ROWS, OpView, Residency, row_of
 
 Row = NDArray[np.float64]
 """Bytes at every bit-width, shape [ROWS]."""
@@ -82,6 +84,19 @@ def plain_traffic(op: OpView, float_bits: int) -> tuple[Row, ...]:
         return tuple(np.zeros(ROWS) for _ in types)
     most = sum(t.elements or 0 for t in op.results) if op.kind in ("slice", "gather") else None
     return tuple(row_bytes(t, float_bits) * _at_most(t.elements or 0, most) for t in types)
+
+
+def held(op: OpView, traffic: tuple[Row, ...], resident: Residency) -> tuple[Row, ...]:
+    """Return traffic as a device has it that keeps codes so: codes that lie in memory as bytes move as bytes.
+
+    packed: all at their own bits. int8: none. storage: constants alone, which are read from the model file.
+    """
+    if resident == "packed":
+        return traffic
+    constant = (*op.constant, *(False for _ in op.results))
+    as_bytes = np.maximum(np.arange(ROWS), row_of(8))
+    packed = resident == "storage"
+    return tuple(row if packed and fixed else row[as_bytes] for row, fixed in zip(traffic, constant, strict=True))
 
 
 def product_traffic(

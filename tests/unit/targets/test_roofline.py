@@ -12,7 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autosplitc.ir import DType, TensorType
-from autosplitc.targets import FLOAT_ROW, ROWS, OpCost, OpView, RooflineTarget, check_target, checked_cost, pack_view, row_of, unpack_view
+from autosplitc.targets import (
+    FLOAT_ROW,
+    ROWS,
+    OpCost,
+    OpView,
+    Residency,
+    RooflineTarget,
+    check_target,
+    checked_cost,
+    pack_view,
+    row_of,
+    unpack_view,
+)
 
 from .conftest import MakeOp
 
@@ -27,6 +39,7 @@ DEVICE = RooflineTarget(
     vector_bytes_per_s=2e9,
     per_op_s=1e-6,
     ram_bytes=2**20,
+    resident="packed",
 )
 CONV = ("conv", [(1, 16, 10, 10), (32, 16, 3, 3), (32,)], [(1, 32, 10, 10)])
 MACS = 32 * 100 * 144
@@ -73,6 +86,15 @@ def test_every_operand_crosses_once_at_its_own_bits_whatever_its_size(make_op: M
     assert [float(t[W8]) for t in found.traffic_bytes] == [1600, 32 * 144, 32, 3200]
     assert [float(t[row_of(2)]) for t in found.traffic_bytes] == [400, 8 * 144, 8, 800]
     assert [float(t[FLOAT_ROW]) for t in found.traffic_bytes] == [6400, 128 * 144, 128, 12800]
+
+
+@pytest.mark.parametrize(("resident", "at_2_bits"), [("int8", [1600, 32 * 144, 3200]), ("storage", [1600, 8 * 144, 3200])])
+def test_codes_that_lie_in_memory_as_bytes_move_as_bytes(make_op: MakeOp, resident: Residency, at_2_bits: list[int]) -> None:
+    op = replace(make_op("conv", [(1, 16, 10, 10), (32, 16, 3, 3)], [(1, 32, 10, 10)]), constant=(False, True))
+    found = cost(op, replace(DEVICE, resident=resident))
+    assert [float(t[row_of(2)]) for t in found.traffic_bytes] == at_2_bits
+    assert [float(t[W8]) for t in found.traffic_bytes] == [1600, 32 * 144, 3200]
+    assert [float(t[FLOAT_ROW]) for t in found.traffic_bytes] == [6400, 128 * 144, 12800]
 
 
 def test_latency_is_the_roofline(make_op: MakeOp) -> None:
