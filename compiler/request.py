@@ -49,7 +49,7 @@ _STALE: dict[str, tuple[type[Fact], ...]] = {
     "input_bits": (Splits, *_PLANNED),
     "weight_bits": (Splits, *_PLANNED),
     "act_bits": (Splits, *_PLANNED),
-    "keep_float": (Sensitivity, Liveness, Splits, *_PLANNED),
+    "keep_float": (Sensitivity, Liveness, Costs, Splits, *_PLANNED),
     "pick": (Choice, WireLayout),
 }
 """Facts that no longer hold when a field of the request changes; any other field unsettles the plans."""

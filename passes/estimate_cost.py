@@ -38,7 +38,8 @@ from autosplitc.targets import (
 )
 
 from .base import Env, Pass
-from .facts import Costs, OpCosts, Ranges, WireCosts
+from .facts import Costs, OpCosts, Ranges, Request, WireCosts
+from .roles import roles
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,16 @@ class EstimateCost(Pass):
         """
         sizes = _seen_elements(module)
         _check_profiles(module.main, env, sizes)
-        return module.with_fact(estimate(module.main, env.edge, env.cloud, sizes))
+        request = module.get(Request)
+        keep_float = request.keep_float if request is not None else ""
+        return module.with_fact(estimate(module.main, env.edge, env.cloud, sizes, keep_float))
 
 
-def estimate(graph: Graph, edge: Target, cloud: Target, seen_elements: Mapping[str, int]) -> Costs:
-    """Return the costs of a graph's ops and wires. `seen_elements` holds the sizes of values that are not known from the graph."""
+def estimate(graph: Graph, edge: Target, cloud: Target, seen_elements: Mapping[str, int], keep_float: str = "") -> Costs:
+    """Return the costs of a graph's ops and wires.
+
+    `seen_elements` holds the sizes of values that are not known from the graph; `keep_float` is as in `Request`.
+    """
     records: list[OpCosts] = []
     edge_costs: list[OpCost | None] = []
     problems: list[Diagnostic] = []
@@ -95,7 +101,7 @@ def estimate(graph: Graph, edge: Target, cloud: Target, seen_elements: Mapping[s
             )
         )
         first_traffic += operands
-    wires = _wires(graph, edge, cloud, problems)
+    wires = _wires(graph, edge, cloud, keep_float, problems)
     if problems:
         raise CompileError(problems)
     bandwidth_bytes_per_s, overlap = _edge_memory(edge, graph, edge_costs)
@@ -151,21 +157,30 @@ def _seen_type(type_: TensorType, elements: int | None) -> TensorType:
     return TensorType(type_.dtype, (elements,))
 
 
-def _wires(graph: Graph, edge: Target, cloud: Target, problems: list[Diagnostic]) -> tuple[WireCosts, ...]:
+def _wires(graph: Graph, edge: Target, cloud: Target, keep_float: str, problems: list[Diagnostic]) -> tuple[WireCosts, ...]:
     """Return what packing and unpacking take for every value that may cross as codes, where it is anything at all.
 
     Values of one type cost the same, so the targets are asked once for each. A target that knows no packing takes no time for it.
     """
-    known: dict[TensorType, WireCosts] = {}
+    known: dict[tuple[TensorType, bool], WireCosts] = {}
     found: list[WireCosts] = []
+    codes = _made_as_codes(graph, keep_float)
     for name, type_ in _may_cross(graph):
-        if type_ not in known:
-            pack = _cost(edge, pack_view(type_), name, problems)
+        key = type_, name in codes
+        if key not in known:
+            pack = _cost(edge, pack_view(type_, codes=name in codes), name, problems)
             unpack = _cost(cloud, unpack_view(type_), name, problems)
-            known[type_] = WireCosts(name, _times(pack, _AS_CODES), _times(unpack, _AS_FLOAT), _bits_measured(pack), _bits_measured(unpack))
-        if any(known[type_].pack_s) or any(known[type_].unpack_s):
-            found.append(replace(known[type_], value=name))
+            known[key] = WireCosts(name, _times(pack, _AS_CODES), _times(unpack, _AS_FLOAT), _bits_measured(pack), _bits_measured(unpack))
+        if any(known[key].pack_s) or any(known[key].unpack_s):
+            found.append(replace(known[key], value=name))
     return tuple(found)
+
+
+def _made_as_codes(graph: Graph, keep_float: str) -> frozenset[str]:
+    """Return the values that ops on codes make: whatever their bits, nothing is left to quantise when they cross at those."""
+    found = roles(graph, keep_float)
+    makers = {value: graph.producer.get(root) for value, root in found.root.items()}
+    return frozenset(value for value, maker in makers.items() if maker is not None and maker.name in found.quantised)
 
 
 def _may_cross(graph: Graph) -> list[tuple[str, TensorType]]:

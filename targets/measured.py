@@ -14,7 +14,7 @@ from autosplitc.ir import Diagnostic
 
 from .curve import ANY_KIND, Curve, work_of
 from .fields import check_fields
-from .measured_times import NO_TIME, Column, WireTimes, curves_by_kind, op_columns, predicted, wire_times
+from .measured_times import NO_TIME, WIRES, Column, WireTimes, curves_by_kind, op_columns, predicted, wire_times
 from .profile_file import Profile, read_profile_file
 from .signature import signature
 from .target import ROWS, OpCost, OpView, Residency, Target
@@ -66,12 +66,13 @@ class MeasuredTarget:
             raise ValueError(f"runtime must be a version such as 1.19.0, not {self.runtime}")
         object.__setattr__(self, "_ops", op_columns(self.profile))
         object.__setattr__(self, "_curves", curves_by_kind(self.profile))
-        object.__setattr__(self, "_wires", {"pack": wire_times(self.profile, "pack"), "unpack": wire_times(self.profile, "unpack")})
+        object.__setattr__(self, "_wires", {which: wire_times(self.profile, which) for which in WIRES})
 
     def cost(self, op: OpView) -> OpCost | None:
         """Return the cost of an op at every bit-width; None for `pack` and `unpack` where no wire was timed."""
         if op.kind in ("pack", "unpack"):
-            column = self._wires[op.kind].column(op.inputs[0].elements or 0)
+            which = "pack_codes" if op.kind == "pack" and not op.inputs[0].dtype.is_float else op.kind
+            column = self._wires[which].column(op.inputs[0].elements or 0)
         else:
             column = self._ops.get(signature(op)) or self._predicted(op)
         if column is None:

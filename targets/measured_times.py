@@ -14,7 +14,9 @@ from .curve import ANY_KIND, FLOAT_COLUMN, Curve
 from .profile_file import Profile
 from .target import BIT_ROWS, FLOAT_ROW, ROWS, row_of
 
-Wire = Literal["pack", "unpack"]
+Wire = Literal["pack", "pack_codes", "unpack"]
+WIRES: tuple[Wire, ...] = ("pack", "pack_codes", "unpack")
+"""What is timed of the wire."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,10 +71,15 @@ def predicted(curves: Iterable[Curve], work: int) -> Column:
 
 
 def wire_times(profile: Profile, which: Wire) -> WireTimes:
-    """Return the times of packing or of unpacking; those of equal size and bits are averaged."""
+    """Return the times of packing numbers, packing codes (as numbers where that was not timed), or unpacking.
+
+    Those of equal size and bits are averaged.
+    """
     found: defaultdict[tuple[int, int], list[float]] = defaultdict(list)
     for wire in profile.wires:
-        found[wire.bits, wire.elements].append(wire.pack_s if which == "pack" else wire.unpack_s)
+        pack_codes_s = wire.pack_s if wire.pack_codes_s is None else wire.pack_codes_s
+        taken = {"pack": wire.pack_s, "pack_codes": pack_codes_s, "unpack": wire.unpack_s}
+        found[wire.bits, wire.elements].append(taken[which])
     exact = {key: _mean(times) for key, times in found.items()}
     widths = sorted({bits for bits, _ in exact})
     return WireTimes({b: _curve(which, str(b), ((n, s) for (bits, n), s in exact.items() if bits == b)) for b in widths}, exact)

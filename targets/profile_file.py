@@ -68,7 +68,10 @@ class ProfiledOp:
 
 @dataclass(frozen=True, slots=True)
 class ProfiledWire:
-    """What it takes to quantise and pack so many elements, and to unpack and dequantise them, in seconds."""
+    """What it takes to quantise and pack so many elements, and to unpack and dequantise them, in seconds.
+
+    pack_codes_s: to pack them where they are codes already; None: that was not timed.
+    """
 
     elements: int
     bits: int
@@ -76,6 +79,8 @@ class ProfiledWire:
     pack_spread_s: float
     unpack_s: float
     unpack_spread_s: float
+    pack_codes_s: float | None = None
+    pack_codes_spread_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,4 +284,5 @@ def _op(op: Mapping[str, Any]) -> ProfiledOp:
 
 def _wire(wire: Mapping[str, Any]) -> ProfiledWire:
     seconds = (float(wire[key]) for key in ("pack_s", "pack_spread_s", "unpack_s", "unpack_spread_s"))
-    return ProfiledWire(int(wire["elements"]), int(wire["bits"]), *seconds)
+    codes = (float(wire[key]) if key in wire else None for key in ("pack_codes_s", "pack_codes_spread_s"))
+    return ProfiledWire(int(wire["elements"]), int(wire["bits"]), *seconds, *codes)

@@ -6,13 +6,13 @@ group `autosplitc.targets`, and `-t name` finds it. See docs/new-target.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autosplitc.ir import Attrs, Graph, Op, TensorType, at_batch_one, op_macs
+from autosplitc.ir import Attrs, DType, Graph, Op, TensorType, at_batch_one, op_macs
 
 BIT_ROWS = (1, 2, 3, 4, 5, 6, 7, 8)
 """Bit-widths of the rows of a cost table; one more row, the last, is float."""
@@ -20,7 +20,10 @@ FLOAT_ROW = len(BIT_ROWS)
 ROWS = FLOAT_ROW + 1
 """Rows of a cost table: row b-1 is b bits, the last is float."""
 
-Residency: TypeAlias = Literal["packed", "int8"]
+Residency: TypeAlias = Literal["packed", "int8", "storage"]
+"""How codes below 8 bits lie in RAM: packed, or widened to bytes. storage: activations as bytes; constants not at all, they are read where
+the model file lies, as microcontrollers read their flash.
+"""
 
 
 def row_of(bits: int | None) -> int:
@@ -52,9 +55,13 @@ def view(graph: Graph, op: Op) -> OpView:
     return OpView(op.kind, op.attrs, inputs, results, constant, op_macs(op.kind, op.attrs, inputs, results))
 
 
-def pack_view(value: TensorType) -> OpView:
-    """Return quantising and packing a value for the wire, as the edge sees it: kind `pack`, value and result at the wire's bits."""
-    return _wire_view("pack", value)
+def pack_view(value: TensorType, *, codes: bool = False) -> OpView:
+    """Return quantising and packing a value for the wire, as the edge sees it: kind `pack`, value and result at the wire's bits.
+
+    codes: the op before has made codes already, one a byte, so only packing them is left; the input's type is u8 then.
+    """
+    found = _wire_view("pack", value)
+    return replace(found, inputs=(found.inputs[0].with_dtype(DType.U8),)) if codes else found
 
 
 def unpack_view(value: TensorType) -> OpView:
@@ -135,7 +142,7 @@ class Target(Protocol):
 
     @property
     def resident(self) -> Residency:
-        """Whether weights below 8 bits stay packed in RAM or are widened to int8."""
+        """Whether codes below 8 bits stay packed in RAM or are widened to int8, and whether constants take RAM at all."""
         ...
 
     @property

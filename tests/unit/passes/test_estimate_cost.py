@@ -241,16 +241,22 @@ def test_what_takes_no_time_to_pack_has_no_record() -> None:
     assert estimate(network(), Odd(lambda op: None if "pack" in op.kind else plain(op)), tpu, {}).wires == ()
 
 
-def test_values_of_one_type_are_asked_for_once() -> None:
-    asked: list[tuple[str, TensorType]] = []
+def packed_types(keep_float: str) -> list[TensorType]:
+    asked: list[TensorType] = []
 
     def counting(op: OpView) -> OpCost | None:
-        asked.append((op.kind, op.inputs[0]))
+        asked.extend(op.inputs if op.kind == "pack" else ())
         return plain(op)
 
-    estimate(network(), Odd(counting), tpu, {})
-    packed = [type_ for kind, type_ in asked if kind == "pack"]
-    assert packed == [f32(1, 3, 8, 8), f32(1, 16, 8, 8), f32(1, 16, 4, 4), f32(1, 256)]
+    estimate(network(), Odd(counting), tpu, {}, keep_float)
+    return asked
+
+
+def test_values_of_one_type_are_asked_for_once() -> None:
+    """What ops on codes make is packed as it is; numbers, as the input and what ops in float make, are quantised first."""
+    codes = [f32(1, *sizes).with_dtype(DType.U8) for sizes in ((16, 8, 8), (16, 4, 4), (256,))]
+    assert packed_types("") == [f32(1, 3, 8, 8), *codes]
+    assert packed_types("a") == [f32(1, 3, 8, 8), f32(1, 16, 8, 8), f32(1, 16, 4, 4), *codes[1:]]
 
 
 def test_a_packing_that_makes_no_sense_names_the_value() -> None:

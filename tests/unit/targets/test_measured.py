@@ -201,6 +201,18 @@ def test_packing_and_unpacking(make_profile: MakeProfile, read: Read, conv: OpVi
     assert seconds(target, pack_view(beyond))[row_of(2)] == pytest.approx(25e-3)
 
 
+def test_packing_what_is_codes_already(make_profile: MakeProfile, read: Read, conv: OpView) -> None:
+    content = make_profile([("y", conv)], by_context, wires=WIRES)
+    assert seconds(read(content), pack_view(TensorType(DType.F32, (1, 100)), codes=True))[row_of(8)] == 1e-3
+    for wire in content["wires"]:
+        wire["pack_codes_s"], wire["pack_codes_spread_s"] = wire["pack_s"] / 4, 0.0
+    target = read(content)
+    pack = cost_of(target, pack_view(TensorType(DType.F32, (1, 100)), codes=True))
+    assert pack.latency_s((0, 7), (row_of(8), FLOAT_ROW)) == pytest.approx(0.25e-3)
+    assert pack.measured_rows == {row_of(2), row_of(8)}
+    assert seconds(target, pack_view(TensorType(DType.F32, (1, 100))))[row_of(8)] == 1e-3
+
+
 def test_without_wires_nothing_is_known_of_packing(make_profile: MakeProfile, read: Read, conv: OpView) -> None:
     target = read(make_profile([("y", conv)], by_context))
     assert target.cost(pack_view(conv.results[0])) is None
