@@ -21,6 +21,7 @@ _COMMANDS = {
     "opt": "autosplitc.cli_compile:opt_command",
     "inspect": "autosplitc.cli_look:inspect_command",
     "sweep": "autosplitc.cli_sweep:sweep_command",
+    "profile": "autosplitc.cli_profile:profile_command",
     "verify": "autosplitc.cli_verify:verify_command",
     "targets": "autosplitc.cli_targets:targets_command",
     "zoo": "autosplitc.zoo.cli:zoo",

@@ -15,6 +15,7 @@ _EXAMPLES = {
     "--edge": "-t eyeriss",
     "--net": "--net 3mbps",
     "--output": "-o out",
+    "--kit": "--kit kit",
 }
 
 

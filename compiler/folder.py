@@ -6,8 +6,9 @@ import errno
 import json
 import secrets
 import shutil
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +18,9 @@ MANIFEST = "manifest.json"
 SCHEMA = "autosplitc-manifest/1"
 OURS = ("edge.onnx", "cloud.onnx", MANIFEST, "measurements.json", "solutions.csv", "layers.csv", "ir")
 """What a bundle may hold; a graph over 2 GB has its data beside it in `edge.onnx.data` or `cloud.onnx.data`."""
+
+LAST = (MANIFEST, "kit.json")
+"""What tells that a folder is ours comes last where files are moved into it one by one."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -39,17 +43,36 @@ def write_error(path: Path, error: OSError) -> CompileError:
     return CompileError(Diagnostic("AS603", f"cannot write: {reason}", str(path), hint="-o FOLDER, one that you may write to"))
 
 
+def _strangers_in_bundle(folder: Path, names: list[str]) -> list[str]:
+    """Return which names in a folder are not a bundle's; all where there is no bundle."""
+    others = [name for name in names if name.removesuffix(".data") not in OURS]
+    return others or ([] if _is_bundle(folder) else names)
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """A kind of folder that the compiler writes: what it is called, the flag that names it, and which names in one are others'."""
+
+    what: str
+    flag: str
+    strangers: Callable[[Path, list[str]], list[str]]
+
+
+BUNDLE = Ours("bundle", "-o", _strangers_in_bundle)
+
+
 @contextmanager
-def staged_folder(target: Path, *, force: bool = False) -> Generator[Path]:
+def staged_folder(target: Path, *, force: bool = False, ours: Ours = BUNDLE) -> Generator[Path]:
     """Yield an empty folder beside `target`; it takes the target's place when the block ends, and vanishes when the block fails.
 
     After an internal fault it stays if it holds dumps, which the diagnostic then names.
-    A bundle that stands there is replaced. Into a folder that holds other things `force` moves the new files one by one, the manifest last.
+    A folder of the same kind that stands there is replaced. Into one that holds other things `force` moves the new files one by one, the
+    manifest last.
     Raises CompileError: AS601 a file stands there, AS602 a folder with other things and no `force`, AS603 cannot write, AS604 disk full,
     AS606 the target is the current folder.
     """
     place = target.resolve()
-    foreign = _check_target(target, force=force)
+    foreign = _check_target(target, ours, force=force)
     with writing_to(target):
         made = _make_parents(place.parent)
     stage = place.parent / f".{place.name}.{secrets.token_hex(4)}"
@@ -94,7 +117,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return cast("dict[str, Any]", found)
 
 
-def _check_target(target: Path, *, force: bool) -> bool:
+def _check_target(target: Path, ours: Ours, *, force: bool) -> bool:
     """Return whether the folder holds things of others, into which new files must be moved one by one."""
     if target.resolve() == Path.cwd():
         raise CompileError(Diagnostic("AS606", "the current folder cannot be replaced", str(target), hint="-o out"))
@@ -107,14 +130,13 @@ def _check_target(target: Path, *, force: bool) -> bool:
         raise write_error(target, error) from error
     if not entries:
         return False
-    others = [name for name in entries if name.removesuffix(".data") not in OURS]
-    if not others and _is_bundle(target):
-        return False
-    if not force:
-        named = ", ".join((others or entries)[:3]) + (" ..." if len(others or entries) > 3 else "")
+    others = ours.strangers(target, entries)
+    if others and not force:
+        named = ", ".join(others[:3]) + (" ..." if len(others) > 3 else "")
         message = f"the output folder holds what the compiler did not write: {named}"
-        raise CompileError(Diagnostic("AS602", message, str(target), hint="--force adds the bundle to it, or -o ANOTHER_FOLDER"))
-    return True
+        hint = f"--force adds the {ours.what} to it, or {ours.flag} ANOTHER_FOLDER"
+        raise CompileError(Diagnostic("AS602", message, str(target), hint=hint))
+    return bool(others)
 
 
 def _is_bundle(folder: Path) -> bool:
@@ -149,7 +171,7 @@ def _replace(stage: Path, target: Path) -> None:
 
 def _merge(stage: Path, target: Path) -> None:
     """Move the files of `stage` into `target`, the manifest last."""
-    files = sorted((p for p in stage.rglob("*") if p.is_file()), key=lambda p: (p.name == MANIFEST, p))
+    files = sorted((p for p in stage.rglob("*") if p.is_file()), key=lambda p: (p.name in LAST, p))
     for file in files:
         place = target / file.relative_to(stage)
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ import re
 from autosplitc.ir import CompileError, Diagnostic
 
 _DECIBELS = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(?:dB)?\s*", re.IGNORECASE)
+_FILE_NAME = re.compile(r"\w[\w.-]*")
 _INPUT_SHAPE = re.compile(r"(.+):(\d+(?:x\d+)*)")
 
 
@@ -47,6 +48,13 @@ def parse_input_shape(text: str) -> tuple[str, tuple[int, ...]]:
     if match is None or "0" in match.group(2).split("x"):
         raise _bad("the name of an input and its sizes", "images:1x3x224x224")
     return match.group(1), tuple(int(size) for size in match.group(2).split("x"))
+
+
+def parse_file_name(text: str) -> str:
+    """Return a word that can also be a file's name."""
+    if _FILE_NAME.fullmatch(text) is None:
+        raise _bad("letters, digits, '.', '_' and '-', not '.' or '-' first", "raspberry-pi-4")
+    return text
 
 
 def parse_names(text: str) -> tuple[str, ...]:

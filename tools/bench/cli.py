@@ -8,6 +8,7 @@ import click
 
 _BENCHMARKS = {
     "costs": "costs",
+    "measured": "measured",
     "models": "models",
     "resnet50": "resnet50",
     "scalesim": "scalesim",

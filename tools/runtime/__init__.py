@@ -1,1 +1,1 @@
-"""Place of the edge client and cloud server. It is empty: until they are there, any ONNX server and ONNX Runtime run the two graphs."""
+"""What runs on devices: the program that measures one. Any ONNX server and ONNX Runtime run the two graphs."""
