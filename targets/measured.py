@@ -17,7 +17,7 @@ from .fields import check_fields
 from .measured_times import NO_TIME, WIRES, Column, WireTimes, curves_by_kind, op_columns, predicted, wire_times
 from .profile_file import Profile, read_profile_file
 from .signature import signature
-from .target import ROWS, OpCost, OpView, Residency, Target
+from .target import FLOAT_ROW, ROWS, OpCost, OpView, Residency, Target
 from .traffic import moves_nothing
 
 Side: TypeAlias = Literal["edge", "cloud"]
@@ -32,9 +32,10 @@ _VERSION = re.compile(r"(\d+)\.(\d+)(\..*)?")
 class MeasuredTarget:
     """A device whose ops were timed (`profile`).
 
-    compute_s is what the op of the same signature took, the runtime's overhead included: at each width of the first operand in the run
-    with activations of so many bits, or the next wider one that was profiled, float last. Bits of weights change nothing: they are widened
-    when the model is loaded. Transfers are part of the times, so traffic_bytes is zero. Rows that were timed themselves are
+    compute_s is what the op of the same signature took, the runtime's overhead included: at each width of the first operand, or of the
+    weights where it has any, in the run with so many bits, or the next wider one that was profiled, float last. Weights decide since they
+    choose the kernel: onnxruntime keeps 8-bit weights from saturating by a slower one, which fewer bits do not need, while the codes of
+    activations always come in bytes. Transfers are part of the times, so traffic_bytes is zero. Rows that were timed themselves are
     `measured_rows`. Ops that were not timed get a prediction: straight lines over the work of the ops of their kind, else of all.
     `pack` and `unpack` are measured at the sizes that were timed, predicted between and beyond.
 
@@ -79,6 +80,8 @@ class MeasuredTarget:
             return None
         nothing = tuple(np.zeros(ROWS) for _ in (*op.inputs, *op.results))
         table = np.tile(column.seconds[:, np.newaxis], ROWS)
+        if op.macs and len(op.constant) > 1 and op.constant[1]:
+            table[:FLOAT_ROW, :FLOAT_ROW] = column.seconds[:FLOAT_ROW]
         return OpCost(table, nothing, bandwidth_bytes_per_s=1.0, overlap=False, measured_rows=column.measured)
 
     def holds(self, op: OpView) -> bool:

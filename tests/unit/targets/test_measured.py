@@ -71,7 +71,8 @@ def conv(make_op: MakeOp) -> OpView:
 
 
 def conv_of(make_op: MakeOp, filters: int) -> OpView:
-    return make_op("conv", [(1, 4, 10, 10), (filters, 4, 1, 1)], [(1, filters, 10, 10)], strides=(1, 1))
+    op: OpView = make_op("conv", [(1, 4, 10, 10), (filters, 4, 1, 1)], [(1, filters, 10, 10)], strides=(1, 1))
+    return replace(op, constant=(False, True))
 
 
 def by_context(op: OpView, context: str) -> float:
@@ -86,10 +87,14 @@ def cost_of(target: Target, op: OpView) -> OpCost:
 
 
 def seconds(target: Target, op: OpView) -> list[float]:
-    """Seconds by row, the same for all widths of weights."""
+    """Seconds by row: of the weights where the op has any, whatever the width of its input's codes; else of the first operand."""
     table = cost_of(target, op).compute_s
-    assert (table == table[:, :1]).all()
-    return list(table[:, 0])
+    if op.macs:
+        assert (table[:FLOAT_ROW, :FLOAT_ROW] == table[0, :FLOAT_ROW]).all()
+        assert (table[FLOAT_ROW] == table[FLOAT_ROW, FLOAT_ROW]).all()
+    else:
+        assert (table == table[:, :1]).all()
+    return list(np.diagonal(table))
 
 
 def test_an_op_takes_what_it_took_at_its_width(make_profile: MakeProfile, read: Read, conv: OpView) -> None:
@@ -102,7 +107,9 @@ def test_an_op_takes_what_it_took_at_its_width(make_profile: MakeProfile, read: 
     assert [t.shape for t in cost.traffic_bytes] == [(ROWS,)] * 3
     assert not np.any(cost.traffic_bytes)
     assert (cost.bandwidth_bytes_per_s, cost.overlap) == (1.0, False)
-    assert cost.latency_s((0, 0, 0), (row_of(8), row_of(2))) == eight
+    assert cost.latency_s((0, 0, 0), (row_of(8), row_of(2))) == four
+    assert cost.latency_s((0, 0, 0), (row_of(2), row_of(8))) == eight
+    assert cost.latency_s((0, 0, 0), (FLOAT_ROW, row_of(8))) == exact
 
 
 def test_wider_than_all_that_was_profiled_is_float(make_profile: MakeProfile, read: Read, conv: OpView) -> None:
