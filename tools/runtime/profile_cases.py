@@ -19,7 +19,7 @@ else:
 
 FLOAT = "float"
 WARMUP = 3
-LEAST_S, MOST_RUNS, MOST_EVENTS = 0.05, 200, 5000
+LEAST_S, MOST_RUNS, MOST_EVENTS = 0.02, 200, 5000
 """Quick models run more often in a round than asked for: until it takes so long, so often, and with so many kernels in the log."""
 NO_TIME_S = 1e-9
 """Stands for no time at all."""

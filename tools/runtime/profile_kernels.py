@@ -77,7 +77,8 @@ def makers(nodes: Sequence[Node], values: Mapping[str, str], names: Mapping[str,
     for index, node in enumerate(nodes):
         plain = _RENAMED.sub("", node.name)
         known = [values[name] for name in node.outputs if name in values]
-        known += [table[name] for name in (node.name, plain) for table in (names, values) if name in table]
+        known += [names[name] for name in (node.name, plain) if name in names]
+        known += [values[plain]] if plain != node.name and plain in values else []
         if known:
             found[index] = known[0]
     return found

@@ -1,0 +1,1 @@
+from compiler.profile_kit import *
