@@ -252,6 +252,18 @@ def test_a_run_that_fails_leaves_the_kit(device: Device, tmp_path: Path, capsys:
     assert (tmp_path / "kit" / "kit.json").is_file()
 
 
+def test_this_machine_is_measured_at_once(device: Device, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    args = ["profile", str(device.model), "--kit", str(tmp_path / "kit"), "--bits", "8", "--repeats", "1", "--name", "mine", "--run"]
+    assert main(args) == 0
+    printed, progress = capsys.readouterr()
+    assert [line.split()[0] for line in printed.splitlines() if line] == [
+        "small.onnx", "float", "8", "packing", "wrote", "CONTEXT", "float", "8", "measured", "next"
+    ]  # fmt: skip
+    assert progress.splitlines()[0] == " round 1 of 5"
+    target = load_target(str(tmp_path / "kit" / "mine.json"))
+    assert (target.name, target.act_bits) == ("mine", (8,))
+
+
 def test_a_model_that_cannot_begin_on_the_edge(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = parser.parse_model("""
         <ir_version: 10, opset_import: ["" : 21]>

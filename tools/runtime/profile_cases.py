@@ -61,6 +61,8 @@ class Runtime(NamedTuple):
         options.add_session_config_entry("session.x64quantprecision", "0" if path in self.imprecise else "1")
         if optimized is not None:
             options.optimized_model_filepath = str(optimized)
+            if path.with_name(f"{path.name}.data").is_file():  # more than one file of protobuf can hold
+                options.add_session_config_entry("session.optimized_model_external_initializers_file_name", f"{optimized.name}.data")
         if profiled:
             options.enable_profiling, options.profile_file_prefix = True, str(self.scratch / "profile")
         try:
