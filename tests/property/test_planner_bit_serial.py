@@ -147,7 +147,7 @@ def test_the_fastest_plan_is_found_also_where_limits_bind(mode: BitMode, seed: i
 @pytest.mark.parametrize("overlap", [False, True])
 @pytest.mark.parametrize("mode", ["serial", "fused"])
 def test_times_of_pairs_reach_the_solver(mode: BitMode, overlap: bool) -> None:
-    """Where neither operand decides alone, the instance holds a table over both."""
+    """Where neither operand decides alone, the instance holds a table over both: of the op as a whole, where nothing else matters."""
     edge = replace(
         device(random.Random(0), mode), weight_step_bits=2, input_step_bits=2, lanes=1, rows=2, cols=1, dataflow="ws", clock_hz=1e5,
         bandwidth_bytes_per_s=1e4, overlap=overlap, weight_bits=(2, 4, 8), act_bits=(2, 4, 8),
@@ -159,5 +159,5 @@ def test_times_of_pairs_reach_the_solver(mode: BitMode, overlap: bool) -> None:
     instance = formulate(problem, prefix(problem, 2))
     second = problem.ops[1].compute_ns
     assert second[1][1] < second[1][3] == second[3][1] < second[3][3] < second[7][7]
-    assert len(instance.overlapped if overlap else instance.pairs) >= 1
+    assert instance.pairs or (overlap and instance.overlapped)
     assert_exact(replace(problem, limits=replace(problem.limits, error=None)))
