@@ -150,7 +150,7 @@ def test_times_of_pairs_reach_the_solver(mode: BitMode, overlap: bool) -> None:
     """Where neither operand decides alone, the instance holds a table over both: of the op as a whole, where nothing else matters."""
     edge = replace(
         device(random.Random(0), mode), weight_step_bits=2, input_step_bits=2, lanes=1, rows=2, cols=1, dataflow="ws", clock_hz=1e5,
-        bandwidth_bytes_per_s=1e4, overlap=overlap, weight_bits=(2, 4, 8), act_bits=(2, 4, 8),
+        bandwidth_bytes_per_s=5e4, overlap=overlap, weight_bits=(2, 4, 8), act_bits=(2, 4, 8),
     )  # fmt: skip
     builder = Builder(0)
     for source in ("x", "conv0"):
