@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from autosplitc.ir import Graph, Module, Op, op_row
 from autosplitc.passes import expand, pass_class
-from autosplitc.targets import FLOAT_ROW, OpCost, OpView, Target, checked_cost, row_of, view
+from autosplitc.targets import FLOAT_ROW, OpView, Target, checked_cost, row_of, view
 
 from .driver import run_pipeline
 from .hooks import Hooks, Watch
@@ -79,28 +79,23 @@ def _op(target: Target, graph: Graph, op: Op, pairs: Sequence[Pair]) -> Json:
     found: Json = {"op": op.name, "kind": op.kind, "macs": seen.macs, "takes": cost is not None}
     if cost is None:
         return {**found, "bytes_float": 0.0, "latency_s": {}, "bound_by": "not taken", "measured": []}
-    compute_s, moved_s = _parts(cost, seen, None)
+    in_float = _rows(seen, None)
     return {
         **found,
-        "bytes_float": moved_s * cost.bandwidth_bytes_per_s,
+        "bytes_float": cost.moved_s(in_float[0]) * cost.bandwidth_bytes_per_s,
         "latency_s": {
-            **{pair_name(pair): _latency_s(cost, seen, pair) for pair in pairs},
-            "float": _latency_s(cost, seen, None),
+            **{pair_name(pair): cost.latency_s(*_rows(seen, pair)) for pair in pairs},
+            "float": cost.latency_s(*in_float),
         },
-        "bound_by": "traffic" if moved_s > compute_s else "compute",
+        "bound_by": cost.bound_by(*in_float),
         "measured": ["float" if row == FLOAT_ROW else row + 1 for row in sorted(cost.measured_rows)],
     }
 
 
-def _latency_s(cost: OpCost, op: OpView, pair: Pair | None) -> float:
-    compute_s, moved_s = _parts(cost, op, pair)
-    return max(compute_s, moved_s) if cost.overlap else compute_s + moved_s
+def _rows(op: OpView, pair: Pair | None) -> tuple[tuple[int, ...], tuple[int, int]]:
+    """Return the rows of every input and result, and those of the two MAC operands, as `OpCost.latency_s` takes them.
 
-
-def _parts(cost: OpCost, op: OpView, pair: Pair | None) -> tuple[float, float]:
-    """Return seconds of compute and of traffic: activations and weights at the pair's bits, or all in float; other constants are float.
-
-    Ops that compute in float do so at any bits.
+    Activations and weights are at the pair's bits, or all in float; other constants are float. Ops that compute in float do so at any bits.
     """
     quant = op_row(op.kind).quant
     weights, acts = (FLOAT_ROW, FLOAT_ROW) if pair is None or quant == "float" else (row_of(pair[0]), row_of(pair[1]))
@@ -108,10 +103,9 @@ def _parts(cost: OpCost, op: OpView, pair: Pair | None) -> tuple[float, float]:
     for i, constant in enumerate(op.constant):
         if constant:
             inputs[i] = weights if quant == "mac" and i == 1 else FLOAT_ROW
-    moved_s = sum(float(t[row]) for t, row in zip(cost.traffic_bytes, (*inputs, *[acts] * len(op.results)), strict=True))
     first = inputs[0] if inputs else FLOAT_ROW
     second = inputs[1] if quant == "mac" and len(inputs) > 1 else FLOAT_ROW
-    return float(cost.compute_s[first, second]), moved_s / cost.bandwidth_bytes_per_s
+    return (*inputs, *[acts] * len(op.results)), (first, second)
 
 
 def _total(ops: Sequence[Json], column: str) -> float:
@@ -132,5 +126,3 @@ def _basis(op: Json) -> str:
 
 def _ms(seconds: float) -> str:
     return f"{seconds * 1e3:,.4f}"
-
-

@@ -227,10 +227,8 @@ def _cannot_run(cloud: Target, op: Op) -> Diagnostic:
 
 def _float_latency(cost: OpCost) -> tuple[float, str]:
     """Return the latency with everything in float, in seconds, and what it is bound by."""
-    rows = (FLOAT_ROW,) * len(cost.traffic_bytes)
-    latency_s = cost.latency_s(rows, (FLOAT_ROW, FLOAT_ROW))
-    moved_s = sum(float(row[FLOAT_ROW]) for row in cost.traffic_bytes) / cost.bandwidth_bytes_per_s
-    return latency_s, "traffic" if moved_s > float(cost.compute_s[FLOAT_ROW, FLOAT_ROW]) else "compute"
+    rows, mac_rows = (FLOAT_ROW,) * len(cost.traffic_bytes), (FLOAT_ROW, FLOAT_ROW)
+    return cost.latency_s(rows, mac_rows), cost.bound_by(rows, mac_rows)
 
 
 def _edge_memory(edge: Target, graph: Graph, costs: list[OpCost | None]) -> tuple[float, bool]:

@@ -19,7 +19,7 @@ from .table import TableTarget
 from .target import BIT_ROWS, FLOAT_ROW, ROWS, OpCost, OpView, Residency, Target, constant_table, pack_view, row_of, unpack_view, view
 from .target_file import read_target_file
 from .trace import STARTS, Trace
-from .traffic import moves_nothing, plain_traffic, row_bytes
+from .traffic import moves_nothing, plain_traffic, resident_traffic, row_bytes
 from .units import (
     BANDWIDTH,
     FREQUENCY,
@@ -29,8 +29,6 @@ from .units import (
     TIME,
     Quantity,
     format_quantity,
-    parse_bandwidth_bytes_per_s,
-    parse_frequency_hz,
     parse_quantity,
     parse_rate_bps,
     parse_size_bytes,
@@ -87,8 +85,6 @@ __all__ = [
     "moves_nothing",
     "option_fields",
     "pack_view",
-    "parse_bandwidth_bytes_per_s",
-    "parse_frequency_hz",
     "parse_network",
     "parse_quantity",
     "parse_rate_bps",
@@ -100,6 +96,7 @@ __all__ = [
     "profile_problems",
     "read_profile",
     "read_target_file",
+    "resident_traffic",
     "row_bytes",
     "row_of",
     "signature",

@@ -12,7 +12,7 @@ from . import cycles_v1, cycles_v3
 from .fields import check_fields, check_member
 from .gemm import Product, products
 from .target import ROWS, OpCost, OpView
-from .traffic import Buffers, held, moves_nothing, product_traffic
+from .traffic import Buffers, moves_nothing, product_traffic, resident_traffic
 from .vector import vector_s
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def array_cost(array: Array, op: OpView, product_s: Callable[[tuple[Product, ...
     buffers = Buffers(array.input_buffer_bytes, array.weight_buffer_bytes, array.output_buffer_bytes, array.accumulator_bits)
     traffic = product_traffic(op, parts, array.dataflow, array.rows, array.cols, buffers, array.float_bits)
     beside_s = vector_s(op, array.float_bits, array.vector_bytes_per_s) + array.per_op_s
-    return OpCost(product_s(parts) + beside_s[:, np.newaxis], held(op, traffic, array.resident), array.bandwidth_bytes_per_s, array.overlap)
+    moved = resident_traffic(op, traffic, array.resident)
+    return OpCost(product_s(parts) + beside_s[:, np.newaxis], moved, array.bandwidth_bytes_per_s, array.overlap)
 
 
 def product_cycles(array: Array, parts: tuple[Product, ...], fold: int = 1) -> int:

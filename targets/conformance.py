@@ -186,4 +186,3 @@ def latency_s(cost: OpCost, op: OpView, row: int) -> float:
     """Return the latency of an op with all its float operands at one row of the tables."""
     two_operands = op_row(op.kind).quant == "mac" and len(op.inputs) > 1
     return cost.latency_s((row,) * len(cost.traffic_bytes), (row, row if two_operands else FLOAT_ROW))
-

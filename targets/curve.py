@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from .target import BIT_ROWS, OpView
+import numpy as np
+from numpy.typing import NDArray
+
+from .target import BIT_ROWS, FLOAT_ROW, ROWS, OpView
 
 ANY_KIND = "*"
 FLOAT_COLUMN = "float"
@@ -60,6 +63,17 @@ def work_of(op: OpView) -> int:
     """Return an op's work: multiply-accumulates, or for ops without the larger of the largest input and all results, in elements."""
     made = sum(t.elements or 0 for t in op.results)
     return op.macs or max(made, *(t.elements or 0 for t in op.inputs), 0)
+
+
+def seconds_by_row(times: Mapping[str, float]) -> NDArray[np.float64]:
+    """Return seconds by row, shape [ROWS], from those by column: bits without a column take the next wider one, float last.
+
+    Raises KeyError where there is no column `float`.
+    """
+    seconds = np.full(ROWS, times[FLOAT_COLUMN])
+    for row in range(FLOAT_ROW - 1, -1, -1):
+        seconds[row] = times.get(str(BIT_ROWS[row]), seconds[row + 1])
+    return seconds
 
 
 def _ascends(values: tuple[float, ...], *, strictly: bool) -> bool:

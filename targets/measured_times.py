@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .curve import ANY_KIND, FLOAT_COLUMN, Curve
+from .curve import ANY_KIND, FLOAT_COLUMN, Curve, seconds_by_row
 from .profile_file import Profile
-from .target import BIT_ROWS, FLOAT_ROW, ROWS, row_of
+from .target import FLOAT_ROW, ROWS, row_of
 
 Wire = Literal["pack", "pack_codes", "unpack"]
 WIRES: tuple[Wire, ...] = ("pack", "pack_codes", "unpack")
@@ -43,7 +43,7 @@ class WireTimes:
             return None
         times = {str(b): self.exact.get((b, elements), curve.at(str(b), elements)) for b, curve in self.curves.items()}
         measured = frozenset(row_of(b) for b in self.curves if (b, elements) in self.exact)
-        return Column(_seconds({FLOAT_COLUMN: times[str(max(self.curves))], **times}), measured)
+        return Column(seconds_by_row({FLOAT_COLUMN: times[str(max(self.curves))], **times}), measured)
 
 
 def op_columns(profile: Profile) -> Mapping[str, Column]:
@@ -67,7 +67,7 @@ def curves_by_kind(profile: Profile) -> Mapping[str, tuple[Curve, ...]]:
 
 def predicted(curves: Iterable[Curve], work: int) -> Column:
     """Return the times of an op that was not timed, none of them measured."""
-    return Column(_seconds({column: curve.at(column, work) for curve in curves for column in curve.seconds}), frozenset())
+    return Column(seconds_by_row({column: curve.at(column, work) for curve in curves for column in curve.seconds}), frozenset())
 
 
 def wire_times(profile: Profile, which: Wire) -> WireTimes:
@@ -91,15 +91,7 @@ NO_TIME = Column(np.zeros(ROWS), frozenset())
 
 def _column(times: Mapping[str, float]) -> Column:
     measured = frozenset(FLOAT_ROW if context == FLOAT_COLUMN else row_of(int(context)) for context in times)
-    return Column(_seconds(times), measured)
-
-
-def _seconds(times: Mapping[str, float]) -> NDArray[np.float64]:
-    """Return times by row from times by context: widths without one take the next wider, float last."""
-    seconds = np.full(ROWS, times[FLOAT_COLUMN])
-    for row in range(FLOAT_ROW - 1, -1, -1):
-        seconds[row] = times.get(str(BIT_ROWS[row]), seconds[row + 1])
-    return seconds
+    return Column(seconds_by_row(times), measured)
 
 
 def _curve(kind: str, column: str, points: Iterable[tuple[float, float]]) -> Curve:

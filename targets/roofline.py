@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .fields import check_fields
 from .target import BIT_ROWS, ROWS, OpCost, OpView, Residency, wider_table
-from .traffic import held, moves_nothing, plain_traffic
+from .traffic import moves_nothing, plain_traffic, resident_traffic
 from .vector import vector_s
 
 
@@ -68,7 +68,7 @@ class RooflineTarget:
         """Return the cost of an op at every bit-width, or None for a kind in `unsupported`."""
         if op.kind in self.unsupported:
             return None
-        traffic = held(op, plain_traffic(op, self.float_bits), self.resident)
+        traffic = resident_traffic(op, plain_traffic(op, self.float_bits), self.resident)
         return OpCost(self._compute_s(op), traffic, self.bandwidth_bytes_per_s, self.overlap)
 
     def _compute_s(self, op: OpView) -> NDArray[np.float64]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .curve import ANY_KIND, FLOAT_COLUMN, Curve, work_of
+from .curve import ANY_KIND, FLOAT_COLUMN, Curve, seconds_by_row, work_of
 from .fields import check_fields
-from .target import BIT_ROWS, FLOAT_ROW, ROWS, OpCost, OpView, Residency, constant_table, wider_table
+from .target import ROWS, OpCost, OpView, Residency, constant_table, wider_table
 from .traffic import moves_nothing
 
 
@@ -70,14 +69,6 @@ class TableTarget:
             if moves_nothing(op.kind):
                 return constant_table(0.0)
             curve = next(c for c in self.curves if ANY_KIND in c.kinds)
-        times = _times(curve, work_of(op)) + self.per_op_s
+        work = work_of(op)
+        times = seconds_by_row({column: curve.at(column, work) for column in curve.seconds}) + self.per_op_s
         return wider_table(times) if op.macs else np.tile(times[:, np.newaxis], ROWS)
-
-
-def _times(curve: Curve, work: int) -> NDArray[np.float64]:
-    """Return seconds by row, shape [ROWS]."""
-    by_column: Mapping[str, float] = {column: curve.at(column, work) for column in curve.seconds}
-    times = np.full(ROWS, by_column[FLOAT_COLUMN])
-    for row in range(FLOAT_ROW - 1, -1, -1):
-        times[row] = by_column.get(str(BIT_ROWS[row]), times[row + 1])
-    return times

@@ -96,9 +96,16 @@ class OpCost:
 
         It is max(compute, transfer) with overlap, else their sum.
         """
-        moved_s = sum(float(t[r]) for t, r in zip(self.traffic_bytes, rows, strict=True)) / self.bandwidth_bytes_per_s
-        compute_s = float(self.compute_s[mac_rows])
+        compute_s, moved_s = float(self.compute_s[mac_rows]), self.moved_s(rows)
         return max(compute_s, moved_s) if self.overlap else compute_s + moved_s
+
+    def moved_s(self, rows: tuple[int, ...]) -> float:
+        """Seconds that off-chip transfers take at the rows of every input and result."""
+        return sum(float(t[r]) for t, r in zip(self.traffic_bytes, rows, strict=True)) / self.bandwidth_bytes_per_s
+
+    def bound_by(self, rows: tuple[int, ...], mac_rows: tuple[int, int]) -> Literal["compute", "traffic"]:
+        """Which of the two takes longer at these rows."""
+        return "traffic" if self.moved_s(rows) > float(self.compute_s[mac_rows]) else "compute"
 
 
 @runtime_checkable

@@ -19,7 +19,8 @@ any width, and at the device's float for floats. An operand that several runs sh
 W(it). A strided 1x1 convolution reads no more than M x K. Ops without products move every input and result once; slice and gather read
 no more than they give; reshape-like ops move nothing. Elements of unknown number count 0.
 
-All that is for a device that keeps codes packed. Where they lie in memory as bytes (`resident`), codes below 8 bits move as 8 (`held`).
+All that is for a device that keeps codes packed. Where they lie in memory as bytes (`resident`), codes below 8 bits move as 8
+(`resident_traffic`).
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def plain_traffic(op: OpView, float_bits: int) -> tuple[Row, ...]:
     return tuple(row_bytes(t, float_bits) * _at_most(t.elements or 0, most) for t in types)
 
 
-def held(op: OpView, traffic: tuple[Row, ...], resident: Residency) -> tuple[Row, ...]:
+def resident_traffic(op: OpView, traffic: tuple[Row, ...], resident: Residency) -> tuple[Row, ...]:
     """Return traffic as a device has it that keeps codes so: codes that lie in memory as bytes move as bytes.
 
     packed: all at their own bits. int8: none. storage: constants alone, which are read from the model file.

@@ -148,16 +148,6 @@ def parse_size_bytes(text: str, what: str = "size", *, zero: bool = False) -> in
     return int(parse_quantity(text, SMALL_SIZE if zero else SIZE, what=what))
 
 
-def parse_bandwidth_bytes_per_s(text: str, what: str = "bandwidth") -> float:
-    """Return bytes per second of a bandwidth such as `1GB/s`. Raises CompileError (AS402, exit 2)."""
-    return float(parse_quantity(text, BANDWIDTH, what=what))
-
-
-def parse_frequency_hz(text: str, what: str = "frequency") -> float:
-    """Return hertz of a frequency such as `200MHz`. Raises CompileError (AS402, exit 2)."""
-    return float(parse_quantity(text, FREQUENCY, what=what))
-
-
 def parse_rate_bps(text: str, what: str = "rate") -> float:
     """Return bits per second of a rate such as `3mbps`. Raises CompileError (AS402, exit 2)."""
     return float(parse_quantity(text, RATE, what=what))
