@@ -113,6 +113,14 @@ def test_what_moves_nothing(kind: str, nothing: bool) -> None:
     assert moves_nothing(kind) is nothing
 
 
+@pytest.mark.parametrize(("resident", "at_2_bits"), [("packed", [64, 64, 64]), ("int8", [256, 256, 256]), ("storage", [256, 64, 256])])
+def test_codes_that_lie_in_memory_as_bytes_move_as_bytes(make_op: MakeOp, resident: Any, at_2_bits: list[float]) -> None:
+    op = replace(matmul(make_op, 16, 16, 16), constant=(False, True))
+    arrays = moved(replace(DEVICE, resident=resident), op)
+    assert at(2, arrays) == at_2_bits
+    assert (at(8, arrays), at(None, arrays)) == ([256] * 3, [512] * 3)
+
+
 SIZES = st.integers(1, 200)
 BUFFERS = st.sampled_from([64, 1000, 4096, 100_000])
 
