@@ -3,7 +3,7 @@
 from .array import CycleModel
 from .bit_serial import BitMode, BitSerialTarget
 from .checks import check_target, checked_cost
-from .conformance import Finding, conformance, latency_s
+from .conformance import Finding, conformance
 from .curve import ANY_KIND, FLOAT_COLUMN, Curve, work_of
 from .description import Line, description
 from .gemm import Dataflow, Depthwise, Operand, Product, products
@@ -80,7 +80,6 @@ __all__ = [
     "description",
     "format_quantity",
     "installed_targets",
-    "latency_s",
     "load_target",
     "moves_nothing",
     "option_fields",

@@ -119,7 +119,7 @@ def _units(target: Target, costs: Costs) -> Finding:
     cost = checked_cost(target, conv, "a large conv")
     note = "a large convolution cannot run"
     if cost is not None:
-        at_8 = latency_s(cost, conv, row_of(8))
+        at_8 = _latency_s(cost, conv, row_of(8))
         rate = conv.macs / at_8 if at_8 else np.inf
         note = f"a convolution of {conv.macs:,} MACs runs at {rate:.3g} MAC/s at 8 bits"
         if not _FEWEST_MACS_PER_S <= rate <= _MOST_MACS_PER_S:
@@ -162,7 +162,7 @@ def _monotone_in_sizes(target: Target) -> Finding:
                     continue
                 judged += 1
                 for row, text in ((row_of(8), "8 bits"), (FLOAT_ROW, "float")):
-                    least, most = latency_s(before, small[name], row), latency_s(after, op, row)
+                    least, most = _latency_s(before, small[name], row), _latency_s(after, op, row)
                     if most < least * (1 - 1e-9):
                         problems.append(f"{name}: {least * 1e6:.4g} us, but {most * 1e6:.4g} us with {what} doubled, at {text}")
     return Finding("monotone in sizes", tuple(problems), f"{judged} pairs of ops")
@@ -182,7 +182,7 @@ def _seconds(target: Target, ops: list[OpView]) -> float:
     return time.perf_counter() - started_s
 
 
-def latency_s(cost: OpCost, op: OpView, row: int) -> float:
+def _latency_s(cost: OpCost, op: OpView, row: int) -> float:
     """Return the latency of an op with all its float operands at one row of the tables."""
     two_operands = op_row(op.kind).quant == "mac" and len(op.inputs) > 1
     return cost.latency_s((row,) * len(cost.traffic_bytes), (row, row if two_operands else FLOAT_ROW))
