@@ -40,7 +40,9 @@ class EnumerateSplits(Pass):
         fewest = _Fewest(graph, given, env.edge.weight_bits[0], env.edge.act_bits[0], request.input_bits)
         crossing = crossing_sets(graph)
         transfers = [sum((fewest.bits(name) + 7) // 8 for name in names) for names in crossing]
-        memory = _memory_bytes(graph, module.fact(Liveness), fewest, frozenset(found.weight_axis))
+        weights = _weight_bits(graph, frozenset(found.weight_axis), fewest)
+        resident = [0] * len(weights) if env.edge.resident == "storage" else weights
+        memory = _memory_bytes(graph, module.fact(Liveness), fewest, resident)
         refusals = _refusals(graph, module.fact(Costs), crossing)
         splits = tuple(
             Split(
@@ -99,8 +101,8 @@ def crossing_sets(graph: Graph) -> list[tuple[str, ...]]:
     return [tuple(names) for names in found]
 
 
-def _memory_bytes(graph: Graph, liveness: Liveness, fewest: _Fewest, weights: frozenset[str]) -> list[int]:
-    """Return the left side of (6) for every position.
+def _memory_bytes(graph: Graph, liveness: Liveness, fewest: _Fewest, weight_bits: list[int]) -> list[int]:
+    """Return the left side of (6) for every position; `weight_bits` is the memory of the weights that each op is the first to read.
 
     What is live while an op runs is the same for every later cut: a value that the edge does not read again crosses, and stays.
     """
@@ -112,7 +114,7 @@ def _memory_bytes(graph: Graph, liveness: Liveness, fewest: _Fewest, weights: fr
     steps = (sum(sizes[v] for v in live) for live in live_sets(joined, len(graph.ops))[:-1])
     inputs = sum(sizes[index[v.name]] for v in graph.inputs if v.name in index)
     largest = accumulate(steps, max, initial=inputs)
-    held = accumulate(_weight_bits(graph, weights, fewest), initial=0)
+    held = accumulate(weight_bits, initial=0)
     return [(w + a + 7) // 8 for w, a in zip(held, largest, strict=True)]
 
 

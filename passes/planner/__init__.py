@@ -1,8 +1,9 @@
 """The planning problem and its solvers."""
 
+from .ascent import Relaxed, ascended, branched, reduced
 from .bounds import all_values, meeting_bound
 from .build import build, link_of, ram_bytes
-from .cpsat import Effort
+from .cpsat import Effort, minimise_error, minimise_latency
 from .cut import Cut, Wire, cut_of, live_values, prefix, wire_choices
 from .evaluate import Figures, evaluate, excess
 from .exhaustive import Found as ExhaustiveFound
@@ -13,6 +14,7 @@ from .layers import Layer, plan_layers
 from .plans import plan_of, size_text, undominated_plans
 from .prefix_bounds import prefix_bounds
 from .problem import NONE, Assignment, FixedConst, Group, Limits, Link, Operand, OpItem, Problem, Value, Weight, payload_bytes
+from .relax import Relaxation
 from .search import Found, Solution, best_effort, search
 from .solve import Outcome, out_of_reach, solve
 from .working_set import Life, Sequential, buffers, lifetimes, live_sets, undominated
@@ -41,6 +43,8 @@ __all__ = [
     "Packets",
     "Pair",
     "Problem",
+    "Relaxation",
+    "Relaxed",
     "Sequential",
     "Solution",
     "Value",
@@ -48,9 +52,11 @@ __all__ = [
     "Weight",
     "Wire",
     "all_values",
+    "ascended",
     "assignment",
     "assignments",
     "best_effort",
+    "branched",
     "buffers",
     "build",
     "cut_of",
@@ -63,6 +69,8 @@ __all__ = [
     "live_sets",
     "live_values",
     "meeting_bound",
+    "minimise_error",
+    "minimise_latency",
     "out_of_reach",
     "payload_bytes",
     "plan_layers",
@@ -70,6 +78,7 @@ __all__ = [
     "prefix",
     "prefix_bounds",
     "ram_bytes",
+    "reduced",
     "search",
     "size_text",
     "solve",

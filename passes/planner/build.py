@@ -46,6 +46,7 @@ def build(module: Module, env: Env) -> Problem:
         limits=_limits(request, env, scale.total, scale.tensor),
         overlap=costs.edge_overlap,
         packed=env.edge.resident == "packed",
+        constants_in_storage=env.edge.resident == "storage",
         return_result=request.return_result,
         wire_exempt=request.wire_bits is not None and len(request.wire_bits) == 1,
         error_unit=scale.unit,

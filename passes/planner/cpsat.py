@@ -5,9 +5,11 @@ One worker, a fixed seed and a limit in deterministic time: the same input gives
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 from .bounds import Domains
@@ -16,6 +18,9 @@ from .problem import NONE
 
 if TYPE_CHECKING:
     from ortools.sat.python.cp_model import CpModel, CpSolver, CpSolverStatus, IntVar, LinearExpr
+
+MOST_CELLS = 64
+"""Combinations of values up to which an overlapped op is laid out one by one: three variables of four widths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +56,17 @@ class _Sum:
                 self.coefs.append(coef)
 
 
-def minimise_latency(instance: Instance, domains: Domains, effort: Effort, cutoff_ns: int | None) -> Solved:
-    """Return the pick of least latency in ns, less than `cutoff_ns`, within the instance's limits."""
+def minimise_latency(instance: Instance, domains: Domains, effort: Effort, cutoff_ns: int | None, known: Pick | None) -> Solved:
+    """Return the pick of least latency in ns, less than `cutoff_ns`, within the instance's limits. known: a pick to begin with.
+
+    Domains must not leave out values of the picks that are asked for; where one is empty there are none.
+    """
+    if not all(domains):
+        return Solved(None, True, cutoff_ns or 0, 0.0)
     model = _Model(instance, domains)
     if cutoff_ns is not None:
         model.at_most(model.latency, cutoff_ns - 1)
-    return model.minimise(model.latency, effort, None)
+    return model.minimise(model.latency, effort, known)
 
 
 def minimise_error(instance: Instance, domains: Domains, effort: Effort, known: Pick) -> Solved:
@@ -83,7 +93,10 @@ class _Model:
         for pair in instance.pairs:
             self._add_pair(pair)
         for op in instance.overlapped:
-            self._add_overlapped(op)
+            if math.prod(len(domains[v]) for v in op.vars) <= MOST_CELLS:
+                self._add_cell_by_cell(op)
+            else:
+                self._add_greater_of_two(op)
         if instance.packets is not None:
             self._add_packets(instance.packets)
         if instance.limits.error is not None:
@@ -128,20 +141,54 @@ class _Model:
         self.latency.add((x, pair.ns[i][j]) for (i, j), x in cell.items())
         self.error.add((x, pair.error[i][j]) for (i, j), x in cell.items() if pair.error[i][j] != FORBIDDEN)
 
-    def _add_overlapped(self, op: Overlapped) -> None:
-        compute = _Sum(0, [], [])
+    def _add_cell_by_cell(self, op: Overlapped) -> None:
+        """Add an op with a variable for every combination of values: the relaxation is then as tight as it can be.
+
+        Where the first two variables settle the time (compute exceeds any transfer), the others are left out.
+        """
+        first, second, *others = op.vars
+        cells = self._products(first, second, product(self.has[first], self.has[second]))
+        tails = list(product(*(self.has[v] for v in others)))
+        open_cells: dict[tuple[int, ...], IntVar] = {}
+        for (i, j), x in cells.items():
+            times = [op.at({first: i, second: j, **dict(zip(others, tail, strict=True))}) for tail in tails]
+            if len(set(times)) == 1:
+                self.latency.add([(x, times[0])])
+                continue
+            parts = {tail: self.model.new_bool_var("") for tail in tails}
+            self._equal(x, list(parts.values()))
+            self.latency.add(zip(parts.values(), times, strict=True))
+            open_cells.update(((i, j, *tail), part) for tail, part in parts.items())
+        for place, v in enumerate(others, 2):
+            for k, value in self.has[v].items():
+                self._at_most_one([x for cell, x in open_cells.items() if cell[place] == k], value)
+
+    def _at_most_one(self, parts: list[IntVar], value: IntVar) -> None:
+        """Let a part hold only where the value does."""
+        self.at_most(_Sum(0, [*parts, value], [1] * len(parts) + [-1]), 0)
+
+    def _add_greater_of_two(self, op: Overlapped) -> None:
+        """Add an op's time as no less than its transfers, and no less than its compute and what it moves at least meanwhile."""
+        moved = dict(op.traffic.terms)
+        others = sum(min(table[k] for k in self.has[v]) for v, table in op.traffic.terms if v not in (op.first, op.second))
+
+        def least(i: int, j: int) -> int:
+            own = (moved[v][k] for v, k in ((op.first, i), (op.second, j)) if v in moved)
+            return max(op.compute[i][j], op.traffic.const + others + sum(own))
+
+        computing = _Sum(0, [], [])
         if op.first != NONE and op.second != NONE:
-            cells = [(i, j) for i in range(len(op.compute)) for j in range(len(op.compute[0]))]
-            compute.add((x, op.compute[i][j]) for (i, j), x in self._products(op.first, op.second, cells).items())
+            cells = list(product(self.has[op.first], self.has[op.second]))
+            computing.add((x, least(i, j)) for (i, j), x in self._products(op.first, op.second, cells).items())
         elif op.first != NONE:
-            compute.add((x, op.compute[i][0]) for i, x in self.has[op.first].items())
+            computing.add((x, least(i, 0)) for i, x in self.has[op.first].items())
         elif op.second != NONE:
-            compute.add((x, op.compute[0][j]) for j, x in self.has[op.second].items())
+            computing.add((x, least(0, j)) for j, x in self.has[op.second].items())
         else:
-            compute.const = op.compute[0][0]
+            computing.const = least(0, 0)
         longest = max(max(map(max, op.compute)), op.traffic.high())
         time = self.model.new_int_var(op.low(), longest, "")
-        for part in (compute, self._linear(op.traffic)):
+        for part in (computing, self._linear(op.traffic)):
             self.model.add(time >= _weighted(part))
         self.latency.add([(time, 1)])
 

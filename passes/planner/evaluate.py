@@ -102,6 +102,8 @@ def value_bits(problem: Problem, cut: Cut, bits: Assignment, value: int) -> int:
 
 def constant_bits(problem: Problem, cut: Cut, bits: Assignment) -> int:
     """Return the memory of weights, their scales, biases and other constants."""
+    if problem.constants_in_storage:
+        return 0
     weights = sum(
         problem.weights[w].elements * problem.resident_bits(bits.weights[w]) + problem.weights[w].scale_bits for w in cut.weights
     )

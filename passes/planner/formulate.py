@@ -122,12 +122,25 @@ def _add_op(frame: _Frame, op: OpItem, latency: _Sum, pairs: list[Pair], overlap
     compute_bound = frame.problem.overlap and min(map(min, compute)) >= traffic.high()
     traffic_bound = frame.problem.overlap and traffic.low() >= max(map(max, compute))
     if frame.problem.overlap and not compute_bound and not traffic_bound:
-        overlapped.append(Overlapped(first, second, compute, traffic))
+        _add_overlapped(frame, Overlapped(first, second, compute, traffic), latency, pairs, overlapped)
         return
     if not compute_bound:
         latency.add_all(traffic)
     if not traffic_bound:
         _add_compute(latency, pairs, first, second, compute)
+
+
+def _add_overlapped(frame: _Frame, op: Overlapped, latency: _Sum, pairs: list[Pair], overlapped: list[Overlapped]) -> None:
+    """Add the greater of two times; where it depends on one or two variables alone, as a plain table over those."""
+    indices = [range(len(frame.vars[v].bits)) for v in op.vars]
+    if len(indices) > 2:
+        overlapped.append(op)
+    elif len(indices) == 2:
+        first, second = op.vars
+        table = tuple(tuple(op.at({first: i, second: j}) for j in indices[1]) for i in indices[0])
+        _add_compute(latency, pairs, first, second, table)
+    else:
+        latency.add(op.vars[0], [op.at({op.vars[0]: k}) for k in indices[0]])
 
 
 def _compute(frame: _Frame, op: OpItem) -> tuple[int, int, Table]:
@@ -222,7 +235,7 @@ def _add_constants(frame: _Frame, error: _Sum) -> tuple[Linear, Linear]:
         error.add(var, frame.over(var, lambda b, weight=weight: weight.error[b - 1]))
         resident.add(var, frame.over(var, lambda b, weight=weight: weight.elements * problem.resident_bits(b)))
         storage.add(var, frame.over(var, lambda b, weight=weight: weight.elements * weight.container_bits[b - 1]))
-    return resident.linear(), storage.linear()
+    return _Sum().linear() if problem.constants_in_storage else resident.linear(), storage.linear()
 
 
 def _steps(frame: _Frame, payload: Linear) -> tuple[Linear, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .problem import NONE, Limits, VarKind
@@ -30,8 +30,8 @@ class Linear:
     const: int
     terms: tuple[tuple[int, tuple[int, ...]], ...] = ()
 
-    def at(self, pick: Pick) -> int:
-        """Return the sum at an assignment."""
+    def at(self, pick: Pick | Mapping[int, int]) -> int:
+        """Return the sum at an assignment of all its variables."""
         return self.const + sum(table[pick[v]] for v, table in self.terms)
 
     def low(self) -> int:
@@ -69,11 +69,16 @@ class Overlapped:
     compute: tuple[tuple[int, ...], ...]
     traffic: Linear
 
-    def compute_at(self, pick: Pick) -> int:
-        """Return the compute time at an assignment."""
+    @property
+    def vars(self) -> tuple[int, ...]:
+        """Variables that its latency depends on, each once, those of its compute time first."""
+        return tuple(dict.fromkeys(v for v in (self.first, self.second, *(v for v, _ in self.traffic.terms)) if v != NONE))
+
+    def at(self, pick: Pick | Mapping[int, int]) -> int:
+        """Return its latency at an assignment of all its variables."""
         i = pick[self.first] if self.first != NONE else 0
         j = pick[self.second] if self.second != NONE else 0
-        return self.compute[i][j]
+        return max(self.compute[i][j], self.traffic.at(pick))
 
     def low(self) -> int:
         """Return a bound on its latency."""
@@ -118,7 +123,7 @@ class Instance:
     def latency_at(self, pick: Pick) -> int:
         """Return the end-to-end latency of an assignment in ns."""
         pairs = sum(p.ns[pick[p.first]][pick[p.second]] for p in self.pairs)
-        overlapped = sum(max(o.compute_at(pick), o.traffic.at(pick)) for o in self.overlapped)
+        overlapped = sum(o.at(pick) for o in self.overlapped)
         packets = 0 if self.packets is None else self.packets.count(self.packets.nbytes.at(pick)) * self.packets.ns
         return self.latency.at(pick) + pairs + overlapped + packets
 

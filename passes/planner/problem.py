@@ -200,6 +200,7 @@ class Problem:
     """A whole planning problem. Ops are in topological order.
 
     overlap: op latency is max(compute, traffic), else their sum. packed: codes below 8 bits stay packed in RAM, else each takes 8 bits.
+    constants_in_storage: weights and other constants take no RAM, they are read where the model file lies.
     error_unit: the noise-to-signal ratio of one unit. wire_exempt: the user fixed the wire's bits, so `Limits.tensor_error` spares them.
     """
 
@@ -214,6 +215,7 @@ class Problem:
     packed: bool
     return_result: bool = False
     wire_exempt: bool = False
+    constants_in_storage: bool = False
     error_unit: float = 1e-6
 
     @cached_property

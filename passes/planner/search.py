@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from heapq import heapify, heappop, heappush
 
 from .bounds import all_values, least_error
 from .cpsat import Effort
@@ -13,7 +14,7 @@ from .formulate import assignment, formulate
 from .instance import Instance, Pick
 from .prefix_bounds import prefix_bounds
 from .problem import Assignment, Problem
-from .solve import solve
+from .solve import Opening, begin, conclude, deepened, solve
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,32 +55,52 @@ def search(problem: Problem, positions: Iterable[int], effort: Effort, keep: int
 
     Plans slower than `ceiling_ns` are of no use; where there is nothing else, that of the most promising cut stands alone.
 
-    Cuts are taken in the order of their lower bound, and left out where it shows that they cannot be among the best: only valid bounds
-    prune. Ties break by error, then position. The limit on latency is not looked at.
+    Cuts are taken in the order of their lower bound, which is looked for more closely when a cut's turn comes, and left out where it shows
+    that they cannot be among the best: only valid bounds prune. Ties break by error, then position. The limit on latency is not looked at.
     """
     bounds = prefix_bounds(problem)
+    waiting: list[tuple[int, int, _Begun | None]] = [(bounds[p], p, None) for p in set(positions)]
+    heapify(waiting)
     found: list[Solution] = []
     open_bounds: list[int] = []
     solved, spent = 0, 0.0
-    for position in sorted(positions, key=lambda p: (bounds[p], p)):
+    while waiting:
+        bound, position, begun = heappop(waiting)
         cutoff = _cutoff(found, keep, ceiling_ns)
-        if cutoff is not None and bounds[position] >= cutoff:
+        if cutoff is not None and bound >= cutoff:
             break
-        cut = prefix(problem, position)
-        if cut.refusal:
+        if begun is None or not begun.opening.done:
+            begun = _looked_into(problem, position, begun, cutoff or ceiling_ns)
+            if begun is not None:
+                heappush(waiting, (max(bound, begun.opening.bound_ns), position, begun))
             continue
-        instance = formulate(problem, cut)
-        left = Effort(max(effort.limit_s - spent, 0.0), effort.seed)
-        outcome = solve(instance, left, cutoff)
+        outcome = conclude(begun.opening, replace(effort, limit_s=max(effort.limit_s - spent, 0.0)), cutoff)
         solved += 1
         spent += outcome.spent_s
         if outcome.pick is not None:
-            found.append(_solution(problem, position, cut, instance, outcome.pick, outcome.bound_ns))
+            found.append(_solution(problem, position, begun.cut, begun.opening.instance, outcome.pick, outcome.bound_ns))
             found = sorted(found, key=lambda s: (s.figures.latency_ns, s.figures.error, s.position))[:keep]
             found = [s for s in found if s is found[0] or ceiling_ns is None or s.figures.latency_ns <= ceiling_ns]
         if outcome.status in ("feasible", "unknown"):
-            open_bounds.append(max(outcome.bound_ns, bounds[position]))
+            open_bounds.append(max(outcome.bound_ns, bound))
     return Found(tuple(found), min(open_bounds, default=None), solved, spent)
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A cut whose turn has come: what is known of its instance."""
+
+    cut: Cut
+    opening: Opening
+
+
+def _looked_into(problem: Problem, position: int, begun: _Begun | None, target_ns: int | None) -> _Begun | None:
+    """Return what is known of a cut after a closer look, None where it is refused or out of reach."""
+    if begun is not None:
+        return _Begun(begun.cut, deepened(begun.opening, target_ns))
+    cut = prefix(problem, position)
+    opening = None if cut.refusal else begin(formulate(problem, cut), target_ns)
+    return None if opening is None else _Begun(cut, opening)
 
 
 def _cutoff(found: list[Solution], keep: int, ceiling_ns: int | None) -> int | None:

@@ -1,13 +1,18 @@
-"""Finds the fastest assignment of bits for one cut and proves it: by a bound that is met where one is, else with CP-SAT."""
+"""Finds the fastest assignment of bits for one cut and proves it: by a bound that is met where one is, else with CP-SAT.
+
+The bounds come first: they are quick, settle what is too slow to be of use, and leave the solver fewer values.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from .ascent import Relaxed, ascended, branched, reduced
 from .bounds import Domains, all_values, least_error, least_size, meeting_bound, meets
 from .cpsat import Effort, minimise_error, minimise_latency
 from .instance import Instance
+from .relax import Relaxation
 
 Status: TypeAlias = Literal["optimal", "feasible", "infeasible", "unknown"]
 
@@ -30,40 +35,97 @@ class Outcome:
     spent_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What is known of an instance without the solver: no pick within the limits is faster than `bound_ns`.
+
+    domains: values that a pick may have. pick: the fastest met so far within the limits. best: whether it is the one of least error among
+    those of least latency. done: whether `deepened` finds no more.
+    """
+
+    instance: Instance
+    domains: Domains
+    bound_ns: int
+    relaxation: Relaxation | None
+    relaxed: Relaxed | None
+    pick: tuple[int, ...] | None
+    best: bool = False
+    done: bool = True
+
+
+def begin(instance: Instance, target_ns: int | None = None) -> Opening | None:
+    """Return what is known of an instance without the solver, or None where no assignment keeps the limits.
+
+    No bound above `target_ns` is looked for.
+    """
+    domains = all_values(instance)
+    if not all(domains) or out_of_reach(instance, domains):
+        return None
+    bound, tight = meeting_bound(instance, domains)
+    for least, best in ((least_error, True), (least_size, False)) if tight is not None else ():
+        pick = least(instance, tight or [])
+        if meets(instance, pick, bound):
+            return Opening(instance, tight or [], bound, None, None, tuple(pick), best)
+    relaxation = Relaxation(instance, domains)
+    relaxed = ascended(relaxation, target_ns)
+    return Opening(instance, domains, max(bound, relaxed.bound_ns), relaxation, relaxed, relaxed.pick, done=False)
+
+
+def deepened(opening: Opening, target_ns: int | None = None) -> Opening:
+    """Return what is known after some more work; no bound above `target_ns` is looked for."""
+    if opening.done or opening.relaxation is None or opening.relaxed is None:
+        return opening
+    relaxed = branched(opening.relaxation, opening.relaxed, target_ns)
+    return replace(opening, bound_ns=max(opening.bound_ns, relaxed.bound_ns), relaxed=relaxed, pick=relaxed.pick, done=True)
+
+
 def solve(instance: Instance, effort: Effort, cutoff_ns: int | None = None) -> Outcome:
     """Return the assignment of least latency, of least error among those, that keeps the limits on RAM, storage and error.
 
     With `cutoff_ns` only faster ones count. The latency is what is proven: where errors of equally fast assignments are not compared to the
     end within `TIE_BREAK_S`, the best so far stands.
     """
-    domains = all_values(instance)
-    if not all(domains) or out_of_reach(instance, domains):
-        return Outcome("infeasible", None, 0)
-    bound, tight = meeting_bound(instance, domains)
+    opening = begin(instance, cutoff_ns)
+    return Outcome("infeasible", None, 0) if opening is None else conclude(deepened(opening, cutoff_ns), effort, cutoff_ns)
+
+
+def conclude(opening: Opening, effort: Effort, cutoff_ns: int | None = None) -> Outcome:
+    """Return what `solve` does, from what is known already."""
+    instance, bound = opening.instance, opening.bound_ns
     if cutoff_ns is not None and bound >= cutoff_ns:
         return Outcome("infeasible", None, bound)
-    if tight is not None:
-        pick = least_error(instance, tight)
-        if meets(instance, pick, bound):
-            return Outcome("optimal", tuple(pick), bound)
-        pick = least_size(instance, tight)
-        if meets(instance, pick, bound):
-            return _refined(instance, tight, Outcome("optimal", tuple(pick), bound), effort)
-    found = minimise_latency(instance, domains, effort, cutoff_ns)
-    if found.pick is None:
-        return Outcome("infeasible" if found.proven else "unknown", None, max(bound, found.bound), found.spent_s)
-    latency = instance.latency_at(found.pick)
-    if not found.proven and latency > max(bound, found.bound):
-        return Outcome("feasible", found.pick, max(bound, found.bound), found.spent_s)
-    return _refined(instance, domains, Outcome("optimal", found.pick, latency, found.spent_s), effort)
+    if opening.pick is not None and opening.best:
+        return Outcome("optimal", opening.pick, bound)
+    known = opening.pick
+    if known is not None and cutoff_ns is not None and instance.latency_at(known) >= cutoff_ns:
+        known = None
+    if known is not None and instance.latency_at(known) == bound:
+        return _refined(opening, Outcome("optimal", known, bound), effort)
+    below = cutoff_ns if known is None else instance.latency_at(known) + 1
+    found = minimise_latency(instance, _reduced(opening, below), effort, below, known)
+    pick = found.pick or known
+    bound = max(bound, found.bound)
+    if pick is None:
+        return Outcome("infeasible" if found.proven else "unknown", None, bound, found.spent_s)
+    latency = instance.latency_at(pick)
+    if not found.proven and latency > bound:
+        return Outcome("feasible", pick, bound, found.spent_s)
+    return _refined(opening, Outcome("optimal", pick, latency, found.spent_s), effort)
 
 
-def _refined(instance: Instance, domains: Domains, known: Outcome, effort: Effort) -> Outcome:
+def _reduced(opening: Opening, below_ns: int | None) -> Domains:
+    """Return the values that a pick faster than `below_ns` may have."""
+    if opening.relaxation is None or opening.relaxed is None or below_ns is None:
+        return opening.domains
+    return reduced(opening.relaxation, opening.relaxed, below_ns)
+
+
+def _refined(opening: Opening, known: Outcome, effort: Effort) -> Outcome:
     """Return the assignment of least error at the latency that `known` has proven."""
-    left = Effort(min(max(effort.limit_s - known.spent_s, 0.0), TIE_BREAK_S), effort.seed)
+    left = replace(effort, limit_s=min(max(effort.limit_s - known.spent_s, 0.0), TIE_BREAK_S))
     if known.pick is None or left.limit_s == 0:
         return known
-    found = minimise_error(instance, domains, left, known.pick)
+    found = minimise_error(opening.instance, _reduced(opening, known.bound_ns + 1), left, known.pick)
     return Outcome("optimal", found.pick or known.pick, known.bound_ns, known.spent_s + found.spent_s)
 
 

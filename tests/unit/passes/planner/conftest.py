@@ -125,6 +125,13 @@ def toy() -> Toy:
 
 
 @pytest.fixture
+def no_relaxation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave all proofs but the simplest to the solver."""
+    monkeypatch.setattr("autosplitc.passes.planner.ascent.ROUNDS", 1)
+    monkeypatch.setattr("autosplitc.passes.planner.ascent.BRANCHES", 0)
+
+
+@pytest.fixture
 def make_toy() -> Callable[..., Toy]:
     """Return a function that makes a toy with another edge: `make_toy(ram_bytes=100)`."""
 

@@ -120,6 +120,7 @@ def test_tensors_that_cannot_keep_the_sqnr_are_warned_of(toy: Toy) -> None:
     assert warning.notes[0] == "'w1' has 48.2 dB at 8 bits"
 
 
+@pytest.mark.usefixtures("no_relaxation")
 def test_running_out_of_time_takes_the_proof_back_and_warns(toy: Toy) -> None:
     found = plans(toy, AssignBits(time_limit_s=1e-9), max_error=0.02, edge_ram_bytes=900)
     assert [w.code for w in toy.warnings] == ["AS502"]

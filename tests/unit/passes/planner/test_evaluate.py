@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from autosplitc.passes.planner import NONE, Assignment, Link, Wire, evaluate, excess, prefix, wire_choices
+from autosplitc.passes.planner import NONE, Assignment, Link, Wire, evaluate, excess, formulate, prefix, wire_choices
 
 if TYPE_CHECKING:
     from .conftest import Toy
@@ -102,6 +102,15 @@ def test_a_device_without_packing_holds_bytes(make_toy: Callable[..., Toy]) -> N
     a, b = (evaluate(p, prefix(p, 1), bits) for p in (packed, wide))
     assert b.ram_bits - a.ram_bits == 72 * 4 + 64 * 4
     assert b.storage_bits == a.storage_bits
+
+
+def test_constants_that_stay_in_the_storage_take_no_memory(make_toy: Callable[..., Toy]) -> None:
+    bits = Assignment({0: 4}, {0: 8}, {C1: 4})
+    wide, flash = make_toy(resident="int8").problem(), make_toy(resident="storage").problem()
+    a, b = (evaluate(p, prefix(p, 1), bits) for p in (wide, flash))
+    assert a.ram_bits - b.ram_bits == formulate(wide, prefix(wide, 1)).resident.high() > 0
+    assert b.storage_bits == a.storage_bits
+    assert formulate(flash, prefix(flash, 1)).resident.high() == 0
 
 
 def test_wire_bits_never_exceed_the_activation(toy: Toy) -> None:

@@ -81,6 +81,7 @@ def test_a_limit_on_the_latency_is_one_on_the_median(toy: Toy, link: Network) ->
     assert violation.startswith(f"latency {best.latency_p50_s * 1e3:.4g} ms at the median of the trace, ")
 
 
+@pytest.mark.usefixtures("no_relaxation")
 def test_where_the_time_ends_the_proof_is_taken_back_once(toy: Toy, link: Network) -> None:
     traced = replace(toy, network=link)
     module = traced.module(max_error=0.02, edge_ram_bytes=900)
