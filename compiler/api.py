@@ -7,6 +7,7 @@ from pathlib import Path
 
 from autosplitc.targets import parse_size_bytes
 
+from .api_checks import check_options, text_of
 from .driver import compile_model
 from .hooks import Watch
 from .options import Options
@@ -16,8 +17,8 @@ from .result import Result
 
 def compile(
     model: Model,
-    edge: str = "eyeriss",
-    cloud: str = "tpu",
+    edge: str | Path = "eyeriss",
+    cloud: str | Path = "tpu",
     network: str = "3mbps",
     *,
     output: str | Path | None = None,
@@ -61,12 +62,13 @@ def compile(
     to take, from 1. return_result: an Edge-Only plan sends its result. max_opset: highest opset of the emitted graphs. time_limit_s: time
     for the planner, in seconds. seed: of the noise and of the checks. passes: pipeline text.
 
-    Raises CompileError with diagnostics: AS1xx options, AS2xx the model, AS3xx shapes and data, AS4xx targets and network, AS6xx the output
-    folder, AS7xx the emitted graphs disagree. A plan that breaks a constraint is no error: see `Result.best.feasible`.
+    Raises CompileError with diagnostics: AS1xx options (AS103 an argument of a wrong type or range), AS2xx the model, AS3xx shapes and
+    data, AS4xx targets and network, AS6xx the output folder, AS7xx the emitted graphs disagree. A plan that breaks a constraint is no
+    error: see `Result.best.feasible`.
     """
     options = Options(
-        edge=edge,
-        cloud=cloud,
+        edge=text_of(edge),
+        cloud=text_of(cloud),
         net=network,
         output=_path(output),
         force=force,
@@ -82,7 +84,7 @@ def compile(
         min_sqnr_db=min_sqnr_db,
         max_error=max_error,
         max_latency_s=max_latency_s,
-        cut=tuple(cut),
+        cut=(cut,) if isinstance(cut, str) else tuple(cut),
         keep_float=keep_float,
         pick=pick,
         return_result=return_result,
@@ -91,6 +93,7 @@ def compile(
         seed=seed,
         passes=passes,
     )
+    check_options(options)
     return compile_model(model, options, Watch())
 
 
@@ -103,4 +106,4 @@ def _size_bytes(size: int | str | None) -> int | None:
 
 
 def _bits(bits: Iterable[int] | None) -> tuple[int, ...] | None:
-    return None if bits is None else tuple(sorted(set(bits)))
+    return None if bits is None else tuple(sorted(set(bits), key=str))

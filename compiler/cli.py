@@ -79,17 +79,20 @@ def _list_and_exit(ctx: click.Context, param: click.Parameter, wanted: bool) -> 
         ctx.exit()
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+_HELP = """Split a trained ONNX model between an edge device and a cloud, and pick the bits of every edge layer, jointly.
+
+\b
+autosplitc model.onnx -t eyeriss --net 3mbps -o out
+autosplitc compile --help     all flags
+"""
+
+
+@click.group(cls=Commands, help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(__version__, prog_name="autosplitc")
 @click.option("--list-passes", is_flag=True, is_eager=True, expose_value=False, callback=_list_and_exit, help="List the passes.")
 @click.option("--list-targets", is_flag=True, is_eager=True, expose_value=False, callback=_list_and_exit, help="List the targets.")
 def app() -> None:
-    r"""Split a trained ONNX model between an edge device and a cloud, and pick the bits of every edge layer, jointly.
-
-    \b
-    autosplitc model.onnx -t eyeriss --net 3mbps -o out
-    autosplitc compile --help     all flags
-    """
+    """Hold the commands."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -66,6 +66,10 @@ _ATTRIBUTES: dict[str, tuple[str, Callable[[object], bool]]] = {
 }
 
 
+_LONGEST_S = 1e100
+"""No op takes longer; sums of such times in nanoseconds are still finite."""
+
+
 def checked_cost(target: Target, op: OpView, name: str) -> OpCost | None:
     """Return what the target says that op `name` costs.
 
@@ -74,8 +78,8 @@ def checked_cost(target: Target, op: OpView, name: str) -> OpCost | None:
     """
     try:
         cost = _call(target, op)
-    except Exception as error:
-        note = f"{type(error).__name__}: {error}"
+    except (Exception, SystemExit) as error:
+        note = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise CompileError(_bad_cost(target, op, name, "its cost method raised an exception", note)) from error
     if cost is None:
         return None
@@ -109,7 +113,8 @@ def _problem(cost: OpCost, operands: int) -> str:
         return f"{'compute_s' if in_compute else 'traffic_bytes'} holds {worst}"
     if not (math.isfinite(cost.bandwidth_bytes_per_s) and cost.bandwidth_bytes_per_s > 0):
         return f"bandwidth_bytes_per_s is {cost.bandwidth_bytes_per_s}"
-    return ""
+    longest_s = max(float(cost.compute_s.max()), sum(float(row.max()) for row in cost.traffic_bytes) / cost.bandwidth_bytes_per_s)
+    return f"it takes {longest_s:.3g} s, more than can be planned with" if longest_s > _LONGEST_S else ""
 
 
 def _is_array(value: object) -> bool:

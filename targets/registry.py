@@ -83,8 +83,9 @@ def _entry_point(name: str, spelled: str) -> EntryPoint:
         raise CompileError(Diagnostic("AS410", f"unknown target {name!r}", hint=hint), exit_code=EXIT_USAGE)
     if len(found) > 1:
         notes = tuple(f"{_distribution(point)} gives {point.value}" for point in found)
+        stranger = next((d for d in map(_distribution, found) if d != "autosplitc"), "autosplitc")
         message = f"target {name!r} is given by {len(found)} distributions: {', '.join(_distribution(p) for p in found)}"
-        raise CompileError(Diagnostic("AS411", message, notes=notes, hint=f"pip uninstall {_distribution(found[-1])}"))
+        raise CompileError(Diagnostic("AS411", message, notes=notes, hint=f"pip uninstall {stranger}"))
     return found[0]
 
 

@@ -207,6 +207,7 @@ def test_lists(tool: Tool) -> None:
 
 def test_help_names_every_command_and_flag(tool: Tool) -> None:
     commands = tool().out
+    assert "\n  autosplitc model.onnx -t eyeriss --net 3mbps -o out\n" in commands
     assert all(re.search(rf"^  {name} ", commands, re.MULTILINE) for name in ("compile", "inspect", "opt", "targets", "verify", "zoo"))
     flags = tool("compile", "--help").out
     wanted = ("edge", "net", "cloud", "output", "calib", "eval", "cut", "keep-float", "pick", "passes", "set", "dump-ir", "json", "seed")

@@ -55,6 +55,8 @@ def problem(make_op: MakeOp, answer: Any) -> str:
         ({"compute_s": constant_table(-1.0)}, "compute_s holds -1.0"),
         ({"traffic_bytes": (np.zeros(ROWS), np.zeros(ROWS), np.full(ROWS, np.nan))}, "traffic_bytes holds nan"),
         ({"bandwidth_bytes_per_s": float("inf")}, "bandwidth_bytes_per_s is inf"),
+        ({"compute_s": constant_table(1e300)}, "it takes 1e+300 s, more than can be planned with"),
+        ({"traffic_bytes": (np.ones(ROWS),) * 3, "bandwidth_bytes_per_s": 1e-200}, "it takes 3e+200 s, more than can be planned with"),
     ],
 )
 def test_what_is_wrong_with_a_cost_is_said(make_op: MakeOp, change: dict[str, Any], message: str) -> None:
@@ -67,3 +69,18 @@ def test_whole_numbers_are_numbers(make_op: MakeOp) -> None:
     assert isinstance(eyeriss, SystolicTarget)
     target: Any = Plugin(eyeriss, replace(GOOD, compute_s=whole))
     assert checked_cost(target, make_op("add", [(4,), (4,)], [(4,)]), "sum") is target.answer
+
+
+def test_a_plugin_cannot_end_the_compile(make_op: MakeOp) -> None:
+    class Leaving(Plugin):
+        def cost(self, op: OpView) -> Any:
+            del op
+            raise SystemExit("first line\nsecond line")
+
+    eyeriss = load_target("eyeriss")
+    assert isinstance(eyeriss, SystolicTarget)
+    target: Any = Leaving(eyeriss, None)
+    with pytest.raises(CompileError) as caught:
+        checked_cost(target, make_op("add", [(4,), (4,)], [(4,)]), "sum")
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.notes) == ("AS420", ("SystemExit: first line second line",))

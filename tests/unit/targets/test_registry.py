@@ -163,3 +163,9 @@ def test_an_installed_plugin_is_discovered(tmp_path: Path) -> None:
     code += "print(dict(target_names())['acme-npu'], load_target('acme-npu:macs-per-s=1').macs_per_s, load_target('acme-npu').ram_bytes)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
     assert done.stdout.split() == ["acme-npu", "1.0", str(4 * 2**20)]
+
+
+def test_whoever_takes_a_name_of_ours_is_the_one_to_uninstall(install: Install) -> None:
+    install("aaa-one", "eyeriss = aaa_one:mine", GOOD)
+    found, code = refusal("eyeriss")
+    assert (found.code, found.hint, code) == ("AS411", "pip uninstall aaa-one", EXIT_BAD_INPUT)
