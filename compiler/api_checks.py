@@ -55,7 +55,10 @@ _WIDTHS = "bit-widths from 1 to 8, at least one, or None"
 
 
 def _are_widths(value: object) -> bool:
-    return isinstance(value, tuple) and bool(value) and all(_is_whole(bits, 1, 8) for bits in cast("tuple[object, ...]", value))
+    if not isinstance(value, tuple):
+        return False
+    widths = cast("tuple[object, ...]", value)
+    return bool(widths) and all(_is_whole(bits, 1, 8) for bits in widths)
 
 
 _CHECKS: tuple[tuple[str, str, str, Callable[[object], bool]], ...] = (
