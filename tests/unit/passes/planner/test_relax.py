@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import product
 
 import numpy as np
+import pytest
 
 from autosplitc.passes.planner import (
     NONE,
@@ -114,9 +115,21 @@ def test_bounds_are_whole_and_below_what_floats_make_of_them() -> None:
         assert point.total <= least(one)
 
 
-def test_of_equally_fast_ones_the_least_error_is_found_though_a_limit_binds() -> None:
-    latency = Linear(0, ((0, (50, 0)), (1, (50, 0)), (2, (50, 0))))
+@pytest.mark.parametrize("quietest", [0, 1, 2])
+def test_of_equally_fast_ones_the_least_error_is_found_though_a_limit_binds(quietest: int) -> None:
+    latency = Linear(0, tuple((v, (50, 0)) for v in range(3)))
     sizes = Linear(0, tuple((v, (1, 5)) for v in range(3)))
-    one = instance(3, latency, Limits(7), resident=sizes, error=Linear(0, ((0, (9, 7)), (1, (9, 1)), (2, (9, 4)))))
-    found = solve(one, Effort())
-    assert (found.status, found.pick, found.bound_ns) == ("optimal", (0, 1, 0), 100)
+    error = Linear(0, tuple((v, (9, 1 if v == quietest else 4)) for v in range(3)))
+    found = solve(instance(3, latency, Limits(7), resident=sizes, error=error), Effort())
+    assert (found.status, found.pick, found.bound_ns) == ("optimal", tuple(int(v == quietest) for v in range(3)), 100)
+
+
+def test_a_variable_in_two_pairs_counts_once() -> None:
+    table = ((4, 9), (6, 2))
+    one = replace(instance(3, Linear(0, ((1, (70, 50)),)), Limits(10)), pairs=tuple(Pair(v, 1, table, ((0, 0),) * 2) for v in (0, 2)))
+    sizes = Linear(0, ((1, (4, 20)),))
+    for limit in (10, 20):
+        tight = replace(one, resident=sizes, limits=Limits(limit))
+        assert bound(tight) <= least(tight)
+    shared = replace(one, pairs=tuple(Pair(1, v, table, ((0, 0),) * 2) for v in (0, 2)))
+    assert bound(shared) == least(shared)
