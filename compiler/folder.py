@@ -120,10 +120,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def _check_target(target: Path, ours: Ours, *, force: bool) -> bool:
     """Return whether the folder holds things of others, into which new files must be moved one by one."""
     if target.resolve() == Path.cwd():
-        raise CompileError(Diagnostic("AS606", "the current folder cannot be replaced", str(target), hint="-o out"))
+        raise CompileError(Diagnostic("AS606", "the current folder cannot be replaced", str(target), hint=f"{ours.flag} ANOTHER_FOLDER"))
     in_the_way = next((p for p in (target, *target.parents) if p.exists()), target)
     if in_the_way.exists() and not in_the_way.is_dir():
-        raise CompileError(Diagnostic("AS601", "a file stands where a folder is to be", str(in_the_way), hint="-o FOLDER"))
+        raise CompileError(Diagnostic("AS601", "a file stands where a folder is to be", str(in_the_way), hint=f"{ours.flag} FOLDER"))
     try:
         entries = sorted(p.name for p in target.iterdir()) if target.exists() else []
     except OSError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -103,7 +103,7 @@ def estimate(graph: Graph, edge: Target, cloud: Target, seen_elements: Mapping[s
         first_traffic += operands
     wires = _wires(graph, edge, cloud, keep_float, problems)
     if problems:
-        raise CompileError(problems)
+        raise CompileError(_told_once(problems))
     bandwidth_bytes_per_s, overlap = _edge_memory(edge, graph, edge_costs)
     compute_s = np.zeros((len(records), ROWS, ROWS))
     traffic_bytes = np.zeros((first_traffic, ROWS))
@@ -205,6 +205,17 @@ def _times(cost: OpCost | None, rows: tuple[tuple[int, int], ...]) -> tuple[floa
 
 def _bits_measured(cost: OpCost | None) -> tuple[int, ...]:
     return () if cost is None else tuple(b for b in BIT_ROWS if row_of(b) in cost.measured_rows)
+
+
+def _told_once(problems: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """Return one diagnostic for each message, at the first op or value that it is about, with the number of the others."""
+    alike: dict[tuple[str, str], list[Diagnostic]] = {}
+    for problem in problems:
+        alike.setdefault((problem.code, problem.message), []).append(problem)
+    return [
+        replace(first, notes=(*first.notes, f"and {len(others)} more alike")) if others else first
+        for first, *others in alike.values()
+    ]
 
 
 def _cost(target: Target, seen: OpView, name: str, problems: list[Diagnostic]) -> OpCost | None:

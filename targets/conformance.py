@@ -11,6 +11,7 @@ import numpy as np
 from autosplitc.ir import CompileError, op_row
 
 from .checks import checked_cost, target_problems
+from .measured import MeasuredTarget
 from .probe_ops import Sizes, probes, unknown_size
 from .target import FLOAT_ROW, OpCost, OpView, Target, row_of
 from .traffic import plain_traffic
@@ -48,6 +49,8 @@ def conformance(target: Target, again: Callable[[], Target]) -> tuple[Finding, .
     """
     members = Finding("members", target_problems(target), f"name {target.name}, source: {target.source}")
     costs, unusable = _costs_of(target)
+    if costs and not any(costs.values()):
+        unusable = (*unusable, "no probe op can run")
     usable = Finding("costs", unusable, _runs(costs))
     if not (members.holds and usable.holds):
         return members, usable
@@ -133,11 +136,16 @@ def _units(target: Target, costs: Costs) -> Finding:
     return Finding("units", tuple(dict.fromkeys(problems)), note)
 
 
+def _rests_on_measurements(target: Target, *costs: OpCost) -> bool:
+    """Whether costs are measured, or interpolated between what was."""
+    return isinstance(target, MeasuredTarget) or any(cost.measured_rows for cost in costs)
+
+
 def _monotone_in_bits(target: Target, costs: Costs) -> Finding:
     """More bits never cost less, among the widths that the target takes. What was measured is not judged."""
     problems: list[str] = []
     rows = sorted({row_of(b) for b in (*target.weight_bits, *target.act_bits)})
-    judged = {name: cost for name, cost in costs.items() if cost is not None and not cost.measured_rows}
+    judged = {name: cost for name, cost in costs.items() if cost is not None and not _rests_on_measurements(target, cost)}
     for name, cost in judged.items():
         table = cost.compute_s[np.ix_(rows, rows)]
         if (np.diff(table, axis=0) < 0).any() or (np.diff(table, axis=1) < 0).any():
@@ -158,7 +166,7 @@ def _monotone_in_sizes(target: Target) -> Finding:
         for what, larger in sizes.doubled():
             for name, op in probes(larger).items():
                 before, after = checked_cost(target, small[name], name), checked_cost(target, op, name)
-                if before is None or after is None or before.measured_rows or after.measured_rows:
+                if before is None or after is None or _rests_on_measurements(target, before, after):
                     continue
                 judged += 1
                 for row, text in ((row_of(8), "8 bits"), (FLOAT_ROW, "float")):

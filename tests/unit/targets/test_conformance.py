@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,8 +13,9 @@ import pytest
 
 from autosplitc.ir import CompileError
 from autosplitc.targets import OpCost, OpView, SystolicTarget, Target, conformance, load_target
+from autosplitc.targets.probe_ops import Sizes, probes
 
-Fault: TypeAlias = Callable[[OpView, OpCost], OpCost]
+Fault: TypeAlias = Callable[[OpView, OpCost], OpCost | None]
 
 GOOD = load_target("eyeriss")
 assert isinstance(GOOD, SystolicTarget)
@@ -124,3 +127,24 @@ def test_what_was_measured_is_not_judged() -> None:
         return replace(cost, traffic_bytes=tuple(t[::-1] for t in cost.traffic_bytes), measured_rows=frozenset(range(9)))
 
     assert "monotone in bits" not in broken(with_fault(measured))
+
+
+def test_a_target_that_runs_nothing() -> None:
+    def refuses(op: OpView, cost: OpCost) -> None:
+        del op, cost
+
+    assert broken(with_fault(refuses)) == {"costs": ("no probe op can run",)}
+
+
+def test_a_profiled_device_is_not_judged_by_its_times(make_profile: Callable[..., Any], tmp_path: Path) -> None:
+    """Neither what was timed, 8 bits quicker than 4 here, nor what is interpolated between."""
+    conv = probes(Sizes())["conv"]
+    file = tmp_path / "board.json"
+
+    def times(op: OpView, context: str) -> float:
+        del op
+        return 3e-3 if context == "4" else 1e-3
+
+    made = make_profile([("y", conv)], times, ("float", "8", "4"))
+    file.write_text(json.dumps(made))
+    assert set(broken(load_target(str(file)))) <= {"units"}

@@ -1,0 +1,1 @@
+from targets.probe_ops import *
