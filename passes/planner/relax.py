@@ -24,8 +24,8 @@ from .problem import NONE
 Ints: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
 
-STEPS = 6
-"""Steps at which RAM is held below its limit: those that may be the largest."""
+STEPS, STEP_TABLES = 64, 20_000
+"""Steps at which RAM is held below its limit, at most, and steps x variables: those that may take the most."""
 
 IMPOSSIBLE = 1 << 56
 """Cost of a value that is not in its domain; more than all possible ones together."""
@@ -39,10 +39,10 @@ DOWN = 1.0 - 2.0**-50
 
 @dataclass(frozen=True, slots=True)
 class _Limit:
-    """Something limited: a number for each value of each variable, a constant, and the limit. of_pairs: the same for pairs."""
+    """Something limited: a number for each value of each variable, what is left for those, and the limit. of_pairs: the same for pairs."""
 
     table: Ints
-    const: int
+    room: int
     limit: int
     of_pairs: Ints | None = None
 
@@ -73,9 +73,9 @@ class _Term:
 class Relaxation:
     """The tables of an instance over given domains. A pair joins a root to a leaf, which stands in no other pair.
 
-    possible: 0 for each value of a variable that is in its domain, else `IMPOSSIBLE`. limits: on the error, on storage, and on RAM at
-    `STEPS` steps. Multipliers stand for these in order, as ns for exceeding each by the whole of it, and then for the share of each
-    overlapped op that is its compute, as ns of `scale`. most: their upper ends.
+    possible: 0 for each value of a variable that is in its domain, else `IMPOSSIBLE`. limits: on the error, on storage, and on RAM at each
+    step where it may be broken. Multipliers stand for these in order, as ns for exceeding each by the whole of it, and then for the share
+    of each overlapped op that is its compute, as ns of `scale`. most: their upper ends.
     """
 
     def __init__(self, instance: Instance, domains: Domains) -> None:
@@ -115,8 +115,8 @@ class Relaxation:
                 continue
             each = multiplier / max(limit.limit, 1)
             cost += _scaled(limit.table, each)
-            surplus = (limit.const - limit.limit) * each
-            total += max(math.floor(surplus - abs(surplus) * (1 - DOWN)), -MOST)
+            room = limit.room * each
+            total -= min(math.ceil(room + abs(room) * (1 - DOWN)), MOST)
             if limit.of_pairs is not None:
                 joint += _scaled(limit.of_pairs, each)
         joint += cost[self.leaf, np.newaxis, :]
@@ -136,12 +136,11 @@ class Relaxation:
 
     def excess(self, pick: Ints) -> Floats:
         """Return what the relaxation gains at a pick for each multiplier, in ns for ns: by which part a limit is exceeded, for a start."""
-        found: list[float] = []
-        for limit in self.limits:
-            amount = limit.const + int(limit.table[np.arange(self.shape[0]), pick].sum())
+        amounts = self.limit_tables[:, np.arange(self.shape[0]), pick].sum(axis=1)
+        for i, limit in enumerate(self.limits):
             if limit.of_pairs is not None:
-                amount += int(limit.of_pairs[self.pairs, pick[self.root], pick[self.leaf]].sum())
-            found.append((amount - limit.limit) / max(limit.limit, 1))
+                amounts[i] += limit.of_pairs[self.pairs, pick[self.root], pick[self.leaf]].sum()
+        found = (amounts - self.limit_rooms) / self.limit_sizes
         sides = self.sides_const.copy()
         np.add.at(sides, self.row_side, self.row_ns[np.arange(len(self.row_var)), pick[self.row_var]])
         shared = np.arange(len(self.shared))
@@ -203,6 +202,9 @@ class Relaxation:
         self.shared_side, self.shared_ns = side[self.shared], times[self.shared]
         self.pair_ns[side == NONE] += times[side == NONE]
         self.limits = self._limits(pair_error)
+        self.limit_tables = np.stack([limit.table for limit in self.limits]) if self.limits else np.zeros((0, *self.shape), np.int64)
+        self.limit_rooms = np.array([limit.room for limit in self.limits], np.int64)
+        self.limit_sizes = np.array([max(limit.limit, 1) for limit in self.limits], np.float64)
 
     def _parted(self, term: _Term) -> list[_Term]:
         """Return a term of two variables as its least over the second, and what the second adds to that at least."""
@@ -226,15 +228,17 @@ class Relaxation:
         instance, limits = self.instance, self.instance.limits
         found: list[_Limit] = []
         if limits.error is not None:
-            found.append(_Limit(*self._table(instance.error), limits.error, pair_error))
+            table, const = self._table(instance.error)
+            found.append(_Limit(table, limits.error - const, limits.error, pair_error))
         if limits.storage_bits is not None:
-            found.append(_Limit(*self._table(instance.storage), limits.storage_bits))
+            table, const = self._table(instance.storage)
+            found.append(_Limit(table, limits.storage_bits - const, limits.storage_bits))
         constants, constants_const = self._table(instance.resident)
-        by_size = sorted(range(len(instance.steps)), key=lambda i: instance.steps[i].high(), reverse=True)
-        largest_low = max(by_size, key=lambda i: instance.steps[i].low())
-        for i in dict.fromkeys((largest_low, *by_size[: STEPS - 1])):
-            step, step_const = self._table(instance.steps[i])
-            found.append(_Limit(constants + step, constants_const + step_const, limits.ram_bits))
+        steps = [step for step in instance.steps if instance.resident.high() + step.high() > limits.ram_bits]
+        most = min(STEPS, 1 + STEP_TABLES // max(self.shape[0], 1))
+        for step in sorted(steps, key=Linear.high, reverse=True)[:most]:
+            table, const = self._table(step)
+            found.append(_Limit(constants + table, limits.ram_bits - constants_const - const, limits.ram_bits))
         return tuple(found)
 
     def _table(self, linear: Linear) -> tuple[Ints, int]:

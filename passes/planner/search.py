@@ -55,25 +55,31 @@ def search(problem: Problem, positions: Iterable[int], effort: Effort, keep: int
 
     Plans slower than `ceiling_ns` are of no use; where there is nothing else, that of the most promising cut stands alone.
 
-    Cuts are taken in the order of their lower bound, which is looked for more closely when a cut's turn comes, and left out where it shows
-    that they cannot be among the best: only valid bounds prune. Ties break by error, then position. The limit on latency is not looked at.
+    Cuts are taken in the order of their lower bound, and left out where it shows that they cannot be among the best: only valid bounds
+    prune. When a cut's turn comes it is looked into, then more closely, then solved; in between it waits for those with lower bounds. What
+    the first look finds is not kept: most cuts get no further. Ties break by error, then position. The limit on latency is not looked at.
     """
     bounds = prefix_bounds(problem)
-    waiting: list[tuple[int, int, _Begun | None]] = [(bounds[p], p, None) for p in set(positions)]
+    waiting = [(bounds[p], p) for p in set(positions)]
     heapify(waiting)
+    once: set[int] = set()
+    twice: dict[int, _Begun] = {}
     found: list[Solution] = []
     open_bounds: list[int] = []
     solved, spent = 0, 0.0
     while waiting:
-        bound, position, begun = heappop(waiting)
+        bound, position = heappop(waiting)
         cutoff = _cutoff(found, keep, ceiling_ns)
         if cutoff is not None and bound >= cutoff:
             break
-        if begun is None or not begun.opening.done:
-            begun = _looked_into(problem, position, begun, cutoff or ceiling_ns)
+        if position not in twice:
+            begun = _looked_into(problem, position, cutoff or ceiling_ns, closely=position in once)
             if begun is not None:
-                heappush(waiting, (max(bound, begun.opening.bound_ns), position, begun))
+                heappush(waiting, (max(bound, begun.opening.bound_ns), position))
+                twice |= {position: begun} if position in once else {}
+                once.add(position)
             continue
+        begun = twice.pop(position)
         outcome = conclude(begun.opening, replace(effort, limit_s=max(effort.limit_s - spent, 0.0)), cutoff)
         solved += 1
         spent += outcome.spent_s
@@ -94,13 +100,13 @@ class _Begun:
     opening: Opening
 
 
-def _looked_into(problem: Problem, position: int, begun: _Begun | None, target_ns: int | None) -> _Begun | None:
-    """Return what is known of a cut after a closer look, None where it is refused or out of reach."""
-    if begun is not None:
-        return _Begun(begun.cut, deepened(begun.opening, target_ns))
+def _looked_into(problem: Problem, position: int, target_ns: int | None, *, closely: bool) -> _Begun | None:
+    """Return what is known of a cut, None where it is refused or out of reach."""
     cut = prefix(problem, position)
     opening = None if cut.refusal else begin(formulate(problem, cut), target_ns)
-    return None if opening is None else _Begun(cut, opening)
+    if opening is None:
+        return None
+    return _Begun(cut, deepened(opening, target_ns) if closely else opening)
 
 
 def _cutoff(found: list[Solution], keep: int, ceiling_ns: int | None) -> int | None:
