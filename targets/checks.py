@@ -113,6 +113,8 @@ def _problem(cost: OpCost, operands: int) -> str:
         return f"{'compute_s' if in_compute else 'traffic_bytes'} holds {worst}"
     if not (math.isfinite(cost.bandwidth_bytes_per_s) and cost.bandwidth_bytes_per_s > 0):
         return f"bandwidth_bytes_per_s is {cost.bandwidth_bytes_per_s}"
+    if not _are_rows(cost.measured_rows):
+        return f"measured_rows is {cost.measured_rows}, not a frozenset of rows from 0 to {ROWS - 1}"
     longest_s = max(float(cost.compute_s.max()), sum(float(row.max()) for row in cost.traffic_bytes) / cost.bandwidth_bytes_per_s)
     return f"it takes {longest_s:.3g} s, more than can be planned with" if longest_s > _LONGEST_S else ""
 
@@ -120,6 +122,10 @@ def _problem(cost: OpCost, operands: int) -> str:
 def _is_array(value: object) -> bool:
     """Whether this is a numpy array of real numbers: a plug-in may not keep to its annotations."""
     return isinstance(value, np.ndarray) and cast("NDArray[Any]", value).dtype.kind in "fiu"
+
+
+def _are_rows(value: object) -> bool:
+    return isinstance(value, frozenset) and cast("frozenset[object]", value) <= frozenset(range(ROWS))
 
 
 def _are_amounts(values: NDArray[np.float64]) -> bool:

@@ -55,6 +55,8 @@ def problem(make_op: MakeOp, answer: Any) -> str:
         ({"compute_s": constant_table(-1.0)}, "compute_s holds -1.0"),
         ({"traffic_bytes": (np.zeros(ROWS), np.zeros(ROWS), np.full(ROWS, np.nan))}, "traffic_bytes holds nan"),
         ({"bandwidth_bytes_per_s": float("inf")}, "bandwidth_bytes_per_s is inf"),
+        ({"measured_rows": frozenset({99})}, "measured_rows is frozenset({99}), not a frozenset of rows from 0 to 8"),
+        ({"measured_rows": [8]}, "measured_rows is [8], not a frozenset of rows from 0 to 8"),
         ({"compute_s": constant_table(1e300)}, "it takes 1e+300 s, more than can be planned with"),
         ({"traffic_bytes": (np.ones(ROWS),) * 3, "bandwidth_bytes_per_s": 1e-200}, "it takes 3e+200 s, more than can be planned with"),
     ],
