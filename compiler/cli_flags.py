@@ -78,8 +78,8 @@ def data_flags(command: F) -> F:
     """Add the samples and the accuracy to keep."""
     return _all(
         command,
-        click.option("--calib", type=PATH, help="Samples that ranges are taken from: .npz or .npy."),
-        click.option("--eval", "evaluation", type=PATH, help="Samples that the emitted graphs are measured on, with labels."),
+        click.option("--calib", metavar="DATA", help="Samples that ranges are taken from: .npz or .npy."),
+        click.option("--eval", "evaluation", metavar="DATA", help="Samples that the emitted graphs are measured on, with labels."),
         click.option("--min-sqnr", "min_sqnr_db", type=DECIBELS, default=30.0, show_default="30dB", help="Least SNR of every tensor."),
         click.option("--max-error", type=Read("RATIO", parse_error_bound), help="Bound on the summed noise-to-signal ratio, instead."),
         click.option("--max-latency", "max_latency_s", type=SECONDS, help="Bound on the end-to-end latency, such as 250ms."),

@@ -59,7 +59,7 @@ def compile_model(model: Model, options: Options, watch: Watch) -> Result:
     passes = passes_of(options)
     check_needs(passes)
     devices = find_devices(options.edge, options.cloud, options.net)
-    check_apart(options.output, (model_file(model), options.calib, options.evaluation, *device_files(options.edge, options.cloud, devices)))
+    check_apart(options.output, (model_file(model), *data_files(options), *device_files(options.edge, options.cloud, devices)))
     with workspace(options.output, force=options.force, needed=lowers(passes)) as folder:
         hooks = Hooks.of(options, folder, watch)
         job = start(model, options, devices, passes, hooks)
@@ -103,7 +103,7 @@ def continue_dump(dump: Path, options: Options, given: Collection[str], watch: W
     devices = find_devices(request.edge, request.cloud, request.net)
     check_profiles(devices, request.source, request.source_sha256)
     check_trace(request, devices.network)
-    check_apart(options.output, (dump, options.calib, options.evaluation, *device_files(request.edge, request.cloud, devices)))
+    check_apart(options.output, (dump, *data_files(options), *device_files(request.edge, request.cloud, devices)))
     with workspace(options.output, force=options.force, needed=lowers(passes)) as folder:
         hooks = Hooks.of(options, folder, watch)
         job = Job(module, make_env(devices, request, calib, hooks), evaluation)
@@ -114,6 +114,11 @@ def device_files(edge: str, cloud: str, devices: Devices) -> tuple[Path, ...]:
     """Return the files that the targets and the link are read from."""
     trace = devices.network.trace
     return (*target_files(edge, cloud), *([Path(trace.name)] if trace else []))
+
+
+def data_files(options: Options) -> tuple[Path, ...]:
+    """Return the files and folders that samples are read from."""
+    return tuple(Path(text) for text in (options.calib, options.evaluation) if text)
 
 
 def finish(job: Job, passes: Sequence[Pass], options: Options, folder: Path | None, hooks: Hooks) -> Result:

@@ -21,8 +21,8 @@ class Options:
     edge: str
     net: str
     cloud: str = "tpu"
-    calib: Path | None = None
-    evaluation: Path | None = None
+    calib: str | None = None
+    evaluation: str | None = None
     input_shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
     edge_ram_bytes: int | None = None
     edge_storage_bytes: int | None = None
@@ -40,6 +40,15 @@ class Options:
     max_opset: int | None = None
     time_limit_s: float = 60.0
     seed: int = 0
+    preprocess: str = "none"
+    metric: str = ""
+    max_drop: tuple[float, ...] | None = None
+    max_evals: int = 20
+    sensitivity: str = ""
+    effort: str = "normal"
+    format: str = "qdq"
+    cache: Path | None = None
+    like: Path | None = None
     output: Path | None = None
     force: bool = False
     passes: str = "all"

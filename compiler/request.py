@@ -17,7 +17,9 @@ from autosplitc.passes import (
     Liveness,
     Pass,
     Ranges,
+    Refinement,
     Request,
+    Rounding,
     Sensitivity,
     Silent,
     Solutions,
@@ -37,20 +39,22 @@ if TYPE_CHECKING:
 Model: TypeAlias = "str | Path | ModelProto"
 """A model: a path, `zoo:NAME`, or a model in memory."""
 
-_PLANNED: tuple[type[Fact], ...] = (Solutions, Choice, WireLayout)
+_PLANNED: tuple[type[Fact], ...] = (Solutions, Choice, Refinement, WireLayout)
 _STALE: dict[str, tuple[type[Fact], ...]] = {
     "edge": (Costs, Splits, *_PLANNED),
     "cloud": (Costs, Splits, *_PLANNED),
     "edge_sha256": (Costs, Splits, *_PLANNED),
     "cloud_sha256": (Costs, Splits, *_PLANNED),
-    "calib_sha256": (Ranges, Sensitivity, *_PLANNED),
-    "seed": (Ranges, Sensitivity, *_PLANNED),
+    "calib_sha256": (Ranges, Rounding, Sensitivity, *_PLANNED),
+    "seed": (Ranges, Rounding, Sensitivity, *_PLANNED),
+    "effort": (Rounding, Sensitivity, *_PLANNED),
+    "sensitivity": (Sensitivity, *_PLANNED),
     "edge_ram_bytes": (Splits, *_PLANNED),
     "input_bits": (Splits, *_PLANNED),
     "weight_bits": (Splits, *_PLANNED),
     "act_bits": (Splits, *_PLANNED),
-    "keep_float": (Sensitivity, Liveness, Costs, Splits, *_PLANNED),
-    "pick": (Choice, WireLayout),
+    "keep_float": (Rounding, Sensitivity, Liveness, Costs, Splits, *_PLANNED),
+    "pick": (Choice, Refinement, WireLayout),
 }
 """Facts that no longer hold when a field of the request changes; any other field unsettles the plans."""
 
@@ -128,6 +132,7 @@ def check_profiles(devices: Devices, source: str, sha256: str) -> None:
 def make_request(options: Options, devices: Devices, source: Source, calib: Data | None, evaluation: Data | None) -> Request:
     """Return the request of a new compile."""
     plan: dict[str, Any] = {name: getattr(options, name) for name in PLAN_FIELDS}
+    plan["max_drop"] = options.max_drop or ()
     return Request(
         graph="",
         source=source.label,
@@ -146,7 +151,7 @@ def make_request(options: Options, devices: Devices, source: Source, calib: Data
 def make_env(devices: Devices, request: Request, calib: Data | None, hooks: Hooks) -> Env:
     """Return what the passes may use besides the module."""
     progress = hooks.watch.progress or Silent()
-    return Env(devices.edge, devices.cloud, devices.network, calib, request.seed, progress, hooks.warn)
+    return Env(devices.edge, devices.cloud, devices.network, calib, request.seed, progress, warn=hooks.warn)
 
 
 def simplifying_env(hooks: Hooks) -> Env:

@@ -1,6 +1,6 @@
 """Passes: pure functions from module to module."""
 
-from .base import Data, Env, Pass, Progress, Silent
+from .base import Cache, Data, Env, NoCache, Pass, Progress, Silent
 from .enumerate_splits import crossing_sets
 from .estimate_cost import op_views
 from .execute import engine_message, runnable_part
@@ -15,7 +15,11 @@ from .facts import (
     OutputPlace,
     Plan,
     Ranges,
+    Refinement,
     Request,
+    RoundedBias,
+    RoundedWeight,
+    Rounding,
     SeenSize,
     Sensitivity,
     Solutions,
@@ -30,15 +34,18 @@ from .facts import (
 )
 from .feeds import NOISE_FILLS, Feed, feeds_of, is_stacked, noise_feeds, rows_a_run
 from .planner import Layer, plan_layers, size_text
+from .quantisers import Quantisers
 from .quantize import Affine, affine_of_range, dequantize_array, quantize_array, quantize_bias, quantize_weight
 from .registry import ALIASES, expand, pass_class, pass_names
 from .roles import Roles, roles
+from .rounded import Rounded, rounded_of
 
 __all__ = [
     "ALIASES",
     "FACT_TYPES",
     "NOISE_FILLS",
     "Affine",
+    "Cache",
     "Choice",
     "Costs",
     "Data",
@@ -48,14 +55,21 @@ __all__ = [
     "LiveRange",
     "Liveness",
     "NamedBits",
+    "NoCache",
     "OpCosts",
     "OutputPlace",
     "Pass",
     "Plan",
     "Progress",
+    "Quantisers",
     "Ranges",
+    "Refinement",
     "Request",
     "Roles",
+    "Rounded",
+    "RoundedBias",
+    "RoundedWeight",
+    "Rounding",
     "SeenSize",
     "Sensitivity",
     "Silent",
@@ -84,6 +98,7 @@ __all__ = [
     "quantize_bias",
     "quantize_weight",
     "roles",
+    "rounded_of",
     "rows_a_run",
     "runnable_part",
     "size_text",

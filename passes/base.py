@@ -59,6 +59,31 @@ class Silent:
         yield from items
 
 
+class Cache(Protocol):
+    """Results of long computations, kept between runs by keys that are digests of everything they depend on."""
+
+    def get(self, key: str) -> bytes | None:
+        """Return what was kept under a key, or None."""
+        ...
+
+    def put(self, key: str, value: bytes) -> None:
+        """Keep bytes under a key; a cache that cannot be written keeps nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NoCache:
+    """A cache that keeps nothing."""
+
+    def get(self, key: str) -> bytes | None:
+        """Return None."""
+        del key
+
+    def put(self, key: str, value: bytes) -> None:
+        """Keep nothing."""
+        del key, value
+
+
 def _ignore(diagnostic: Diagnostic) -> None:
     del diagnostic
 
@@ -73,6 +98,7 @@ class Env:
     calib: Data | None = None
     seed: int = 0
     progress: Progress = field(default_factory=Silent)
+    cache: Cache = field(default_factory=NoCache)
     warn: Callable[[Diagnostic], None] = _ignore
 
 

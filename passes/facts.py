@@ -24,7 +24,11 @@ __all__ = [
     "OutputPlace",
     "Plan",
     "Ranges",
+    "Refinement",
     "Request",
+    "RoundedBias",
+    "RoundedWeight",
+    "Rounding",
     "SeenSize",
     "Sensitivity",
     "Solutions",
@@ -44,6 +48,10 @@ class Request(Fact):
     """What the user asked for; the first fact of every module. It speaks of no graph (`graph` is "").
 
     edge_sha256, cloud_sha256, net_sha256: digests of the files that targets and link were read from, "" where they have names.
+    preprocess: what turns a picture's bytes into the model's input. metric: figure that `max_drop` bounds, "" for what the data allows.
+    max_drop: accuracy that may be lost, shares of 1, ascending, one plan each; none: no constraint. max_evals: plans that may be tried.
+    sensitivity: `mse`, `sqnr`, `output`, or "" for `output` with data and `sqnr` without. effort: `fast`, `normal` or `best`.
+    format: of the edge graph, `qdq` or `qonnx`.
     """
 
     name: ClassVar[str] = "request"
@@ -74,6 +82,13 @@ class Request(Fact):
     max_opset: int | None = None
     time_limit_s: float = 60.0
     seed: int = 0
+    preprocess: str = "none"
+    metric: str = ""
+    max_drop: tuple[float, ...] = ()
+    max_evals: int = 20
+    sensitivity: str = ""
+    effort: str = "normal"
+    format: str = "qdq"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +120,8 @@ class SeenSize:
 class Ranges(Fact):
     """Ranges of every float value of `graph`. `calibrated` is False where the samples were seeded noise.
 
-    histograms: f64[n, bins + 3] counts, see `passes/quantize/histogram.py`.
+    histograms: f64[n, bins + 3] counts, see `passes/quantize/histogram.py`. clips: f64[values, 8, 2], the bounds (low, high) that a
+    quantiser of 1..8 bits has for `values[i]`; None: `low` and `high` at every width. Read them with `Quantisers`.
     """
 
     name: ClassVar[str] = "ranges"
@@ -114,6 +130,7 @@ class Ranges(Fact):
     values: tuple[ValueRange, ...]
     sizes: tuple[SeenSize, ...] = ()
     histograms: ArrayRef | None = None
+    clips: ArrayRef | None = None
 
     def speaks_of(self) -> Iterable[str]:
         """Names of the values."""
@@ -124,12 +141,15 @@ class Ranges(Fact):
 class TensorError:
     """Quantisation error of a weight constant or activation at 1..8 bits.
 
-    nsr: noise-to-signal power ratio, dimensionless. mse: mean squared error in the tensor's own units squared.
+    nsr: noise-to-signal power ratio, dimensionless: of a weight rounded with calibration data that of the layer's result, else of the
+    tensor itself. mse: mean squared error in the tensor's own units squared. output: change of the network's output when this tensor alone
+    is quantised (`Sensitivity.measure`), empty where it was not measured; widths between measured ones are interpolated.
     """
 
     tensor: str
     nsr: tuple[float, ...]
     mse: tuple[float, ...]
+    output: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -137,17 +157,72 @@ class Sensitivity(Fact):
     """Errors of weights and activations at every bit-width.
 
     wire_nsr: f64[activations, 9, 8]: error that a wire of 1..8 bits (last axis) adds to activation `activations[i]` held at 1..8 bits
-    or float (row 8); at equal bits the wire adds nothing.
+    or float (row 8); at equal bits the wire adds nothing. measure: which error the planner sums, `mse`, `sqnr` or `output`; unit: what
+    `TensorError.output` is, `kl` (nats a sample, mean) or `nsr` (noise-to-signal power ratio of the outputs), "" without.
     """
 
     name: ClassVar[str] = "sensitivity"
     weights: tuple[TensorError, ...]
     activations: tuple[TensorError, ...]
     wire_nsr: ArrayRef
+    measure: str = "sqnr"
+    unit: str = ""
+    samples: int = 0
 
     def speaks_of(self) -> Iterable[str]:
         """Names of constants and values."""
         return (e.tensor for e in (*self.weights, *self.activations))
+
+
+@dataclass(frozen=True, slots=True)
+class RoundedWeight:
+    """A weight constant rounded to `bits`: codes i8 in the constant's shape, scale f32[channels] along its output-channel axis.
+
+    nsr: noise-to-signal power ratio that the rounding adds to the layer's result, measured on calibration rows.
+    """
+
+    const: str
+    bits: int
+    codes: ArrayRef
+    scale: ArrayRef
+    nsr: float
+
+
+@dataclass(frozen=True, slots=True)
+class RoundedBias:
+    """Bias f32[channels] of op `op` that goes with its weights at `bits`: the model's, corrected for what rounding moved."""
+
+    op: str
+    bits: int
+    values: ArrayRef
+
+
+@dataclass(frozen=True)
+class Rounding(Fact):
+    """Weights rounded on calibration data, each at every width that it may get, on the model's own activations held as codes."""
+
+    name: ClassVar[str] = "rounding"
+    effort: str
+    weights: tuple[RoundedWeight, ...]
+    biases: tuple[RoundedBias, ...] = ()
+
+    def speaks_of(self) -> Iterable[str]:
+        """Names of constants and ops."""
+        return (*(w.const for w in self.weights), *(b.op for b in self.biases))
+
+
+@dataclass(frozen=True)
+class Refinement(Fact):
+    """Weights and biases of the chosen plan, rounded layer after layer, each on what the quantised layers before it give."""
+
+    name: ClassVar[str] = "refinement"
+    effort: str
+    weights: tuple[RoundedWeight, ...]
+    biases: tuple[RoundedBias, ...] = ()
+
+    def speaks_of(self) -> Iterable[str]:
+        """Names of constants and ops."""
+        return (*(w.const for w in self.weights), *(b.op for b in self.biases))
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,11 +316,13 @@ class Costs(Fact):
 FACT_TYPES: tuple[type[Fact], ...] = (
     Request,
     Ranges,
+    Rounding,
     Sensitivity,
     Liveness,
     Costs,
     Splits,
     Solutions,
     Choice,
+    Refinement,
     WireLayout,
 )

@@ -31,11 +31,13 @@ from autosplitc.ir import (
 )
 
 from .base import Env, Pass
-from .facts import Choice, OutputPlace, Plan, Ranges, Request, Solutions, ValueRange, WireLayout, WireTensor
+from .facts import Choice, OutputPlace, Plan, Ranges, Request, Solutions, WireLayout, WireTensor
 from .given_codes import codes_behind
-from .quantize.affine import Affine, affine_of_range
+from .quantisers import Quantisers
+from .quantize.affine import Affine
 from .quantize.insert import ABSORBED, EdgePart, EdgeRecipe, build_edge, dequantize_op, free_mark, quantize_op
 from .roles import roles
+from .rounded import Rounded, rounded_of
 
 PAYLOAD = "payload"
 """Name of the edge graph's first output and the cloud graph's first input, unless the model has that name already."""
@@ -79,10 +81,10 @@ class Partition(Pass):
         plan = module.fact(Solutions).plans[module.fact(Choice).index]
         main = module.main
         graph = main if _batch_can_stay(main, plan.position) else at_fixed_batch(main)
-        part = build_edge(_recipe(graph, plan, module.fact(Ranges), module.fact(Request).keep_float))
-        ranges = {r.value: r for r in module.fact(Ranges).values}
+        quantisers = Quantisers(module.fact(Ranges))
+        part = build_edge(_recipe(graph, plan, quantisers, rounded_of(module, plan), module.fact(Request).keep_float))
         wire_bits = {b.name: b.bits for b in plan.wire_bits}
-        wires = tuple(_wire(part, ranges, name, wire_bits.get(name)) for name in _crossing(graph, plan.position))
+        wires = tuple(_wire(part, quantisers, name, wire_bits.get(name)) for name in _crossing(graph, plan.position))
         layout = _layout(graph, plan.position, wires)
         cloud_ops = _cloud_ops(part.recipe, wires)
         graphs = [main, _edge_graph(graph, part, wires, layout), _whole_graph(graph, part, wires, cloud_ops)]
@@ -92,27 +94,18 @@ class Partition(Pass):
         return Module(tuple(graphs), kept).with_fact(layout)
 
 
-def _recipe(graph: Graph, plan: Plan, ranges: Ranges, keep_float: str) -> EdgeRecipe:
+def _recipe(graph: Graph, plan: Plan, quantisers: Quantisers, rounded: Rounded, keep_float: str) -> EdgeRecipe:
     """Return the bits and quantisers of everything on the edge."""
     found = roles(graph, keep_float)
-    by_value = {r.value: r for r in ranges.values}
     bits = {found.root[b.name]: b.bits for b in plan.act_bits if b.name in found.root}
-    affine = {root: affine_of_range(by_value[root].low, by_value[root].high, width) for root, width in bits.items()}
-    inner = {
-        op.name: affine_of_range(_inner_low(by_value[op.result]), _inner_high(by_value[op.result]), 8)
-        for op in graph.ops[: plan.position]
-        if op.name in found.quantised and op.attrs.str_("act") not in ("", *ABSORBED) and by_value[op.result].inner_low is not None
-    }
-    weight_bits = {b.name: b.bits for b in plan.weight_bits}
-    return EdgeRecipe(graph, found, plan.position, affine, inner, weight_bits, free_mark(graph))
-
-
-def _inner_low(found: ValueRange) -> float:
-    return found.low if found.inner_low is None else found.inner_low
-
-
-def _inner_high(found: ValueRange) -> float:
-    return found.high if found.inner_high is None else found.inner_high
+    affine = {root: quantisers.affine(root, width) for root, width in bits.items()}
+    inner: dict[str, Affine] = {}
+    for op in graph.ops[: plan.position]:
+        if op.name in found.quantised and op.attrs.str_("act") not in ("", *ABSORBED):
+            before = quantisers.inner(op.result)
+            if before is not None:
+                inner[op.name] = before
+    return EdgeRecipe(graph, found, plan.position, affine, inner, rounded, free_mark(graph))
 
 
 def _crossing(graph: Graph, position: int) -> tuple[str, ...]:
@@ -135,7 +128,7 @@ def _constant_ops(recipe: EdgeRecipe) -> tuple[tuple[Op, ...], dict[str, str]]:
     return tuple(replace(op, results=r, inputs=i) for op, r, i in zip(originals, results, inputs, strict=True)), names
 
 
-def _wire(part: EdgePart, ranges: Mapping[str, ValueRange], name: str, bits: int | None) -> _Wire:
+def _wire(part: EdgePart, quantisers: Quantisers, name: str, bits: int | None) -> _Wire:
     """Return what travels for a crossing value, after adding a quantiser of its own where the wire needs one (`bits` None: raw)."""
     recipe = part.recipe
     type_ = recipe.graph.type_of(name)
@@ -151,8 +144,7 @@ def _wire(part: EdgePart, ranges: Mapping[str, ValueRange], name: str, bits: int
     if codes and recipe.graph.type_of(codes).dtype.bits == bits:
         codes_type = recipe.graph.type_of(codes)
         return _Wire(name, type_, codes, codes_type, recipe.named(name, "q"), None)
-    origin = ranges[recipe.roles.root[name] if part.is_coded(name) else name]
-    affine = affine_of_range(origin.low, origin.high, bits)
+    affine = quantisers.affine(recipe.roles.root[name] if part.is_coded(name) else name, bits)
     sent, sent_type = recipe.named(name, "wire"), type_.with_dtype(code_dtype(bits, signed=False))
     source = part.read_float(name)
     if type_.dtype is not DType.F32:

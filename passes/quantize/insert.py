@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autosplitc.ir import (
     ABSENT,
@@ -29,8 +31,9 @@ from autosplitc.ir import (
 )
 
 from ..roles import Roles
+from ..rounded import Rounded
 from .affine import Affine, quantize_array
-from .weights import quantize_bias, quantize_weight
+from .weights import quantize_bias
 
 ABSORBED = ("relu", "clip")
 """Activations that a requantisation absorbs where it cuts off what they cut off; others get an 8-bit quantiser of their own before them."""
@@ -47,7 +50,7 @@ class EdgeRecipe:
     """What the edge part is made from.
 
     affine: quantiser by root value, of those that are held as codes; inner: quantiser before a fused activation, by op;
-    weight_bits: by constant; mark: what keeps new names apart from the model's.
+    rounded: integer weights and corrected biases; mark: what keeps new names apart from the model's.
     """
 
     graph: Graph
@@ -55,7 +58,7 @@ class EdgeRecipe:
     position: int
     affine: Mapping[str, Affine]
     inner: Mapping[str, Affine]
-    weight_bits: Mapping[str, int]
+    rounded: Rounded
     mark: str = ""
 
     def named(self, stem: str, suffix: str) -> str:
@@ -170,6 +173,8 @@ def _add_on_codes(part: EdgePart, op: Op) -> None:
 def _add_quantised(part: EdgePart, op: Op) -> None:
     recipe = part.recipe
     inputs = tuple(_operand(part, op, index) for index in range(len(op.inputs)))
+    if len(inputs) == 2 and recipe.graph.is_const(op.inputs[1]) and recipe.rounded.bias(op.name, op.inputs[1]) is not None:
+        inputs = (*inputs, _bias(part, op, None))
     act = op.attrs.str_("act")
     result = _raw_name(part, op.result)
     plain = Attrs.of({k: v for k, v in op.attrs.items() if not k.startswith("act")})
@@ -220,33 +225,47 @@ def _weight(part: EdgePart, name: str) -> str:
     result = recipe.named(name, "dq")
     if name in part.scales:
         return result
-    const, axis, bits = recipe.graph.const[name], recipe.roles.weight_axis[name], recipe.weight_bits[name]
-    rounded = quantize_weight(const.array(), bits, axis)
-    code_type = const.type.with_dtype(code_dtype(bits, signed=True))
-    codes = Const(recipe.named(name, "q"), code_type, blob_from_bytes(pack_bits(rounded.codes, bits)), const.loc)
+    const, axis = recipe.graph.const[name], recipe.roles.weight_axis[name]
+    rounded = recipe.rounded.weight(recipe.graph, name, axis)
+    code_type = const.type.with_dtype(code_dtype(rounded.bits, signed=True))
+    codes = Const(recipe.named(name, "q"), code_type, blob_from_bytes(pack_bits(rounded.codes, rounded.bits)), const.loc)
     scale = Const(recipe.named(name, "scale"), _vector(rounded.scale.size), blob_from_array(rounded.scale), const.loc)
     _dequantize_const(part, codes, scale, result, axis)
     part.scales[name] = scale.name
     return result
 
 
-def _bias(part: EdgePart, op: Op, name: str) -> str:
-    """Add the int32 form of a bias at scale (input x weights); return its dequantised name, or `name` where no such form exists."""
+def _bias(part: EdgePart, op: Op, name: str | None) -> str:
+    """Add the int32 form of a bias at scale (input x weights); return its dequantised name, or that of the numbers where none exists.
+
+    name: the op's bias constant; None where it has none and rounding makes one.
+    """
     recipe = part.recipe
-    const, weights, source = recipe.graph.const[name], op.inputs[1], op.inputs[0]
-    if weights not in part.scales or not part.is_coded(source):
-        return name
-    weight_scale = part.consts[part.scales[weights]].array()
-    shape = const.type.dims
-    if not shape or shape[-1] != weight_scale.size or const.type.elements != weight_scale.size:
-        return name
-    stem = name if len(recipe.roles.bias_of[name]) == 1 else f"{name}.{op.name}"
-    rounded = quantize_bias(const.array().reshape(-1), part.affine_of(source).scale, weight_scale)
-    codes = Const(recipe.named(stem, "q"), const.type.with_dtype(DType.I32), blob_from_array(rounded.codes.reshape(shape)), const.loc)
-    scale = Const(recipe.named(stem, "scale"), _vector(rounded.scale.size), blob_from_array(rounded.scale), const.loc)
+    weights, source = op.inputs[1], op.inputs[0]
+    corrected = recipe.rounded.bias(op.name, weights)
+    own = recipe.graph.const[name] if name is not None else None
+    values: NDArray[Any] = own.array() if own is not None else np.zeros(0, np.float32)
+    shape = own.type.dims if own is not None else values.shape
+    stem = f"{op.name}.bias" if name is None else name if len(recipe.roles.bias_of[name]) == 1 else f"{name}.{op.name}"
+    loc = own.loc if own is not None else op.loc
+    if corrected is not None:
+        shape = shape if math.prod(shape) == corrected.size and shape else corrected.shape
+        values = corrected.reshape(shape)
+    unchanged = own is not None and corrected is None
+    weight_scale: NDArray[Any] = part.consts[part.scales[weights]].array() if weights in part.scales else np.zeros(0, np.float32)
+    if not part.is_coded(source) or not shape or shape[-1] != weight_scale.size or math.prod(shape) != weight_scale.size:
+        return name if unchanged and name is not None else _float_const(part, recipe.named(stem, "cast"), values, loc)
+    rounded = quantize_bias(values.reshape(-1), part.affine_of(source).scale, weight_scale)
+    codes = Const(recipe.named(stem, "q"), TensorType(DType.I32, shape), blob_from_array(rounded.codes.reshape(shape)), loc)
+    scale = Const(recipe.named(stem, "scale"), _vector(rounded.scale.size), blob_from_array(rounded.scale), loc)
     result = recipe.named(stem, "dq")
     _dequantize_const(part, codes, scale, result, len(shape) - 1)
     return result
+
+
+def _float_const(part: EdgePart, name: str, values: NDArray[Any], loc: Loc) -> str:
+    part.consts[name] = Const(name, TensorType(DType.F32, values.shape), blob_from_array(values.astype(np.float32)), loc)
+    return name
 
 
 def _vector(size: int) -> TensorType:
