@@ -17,7 +17,8 @@ from autosplitc.ir import ArrayRef, CompileError, Diagnostic, DType, Graph, Modu
 
 from .base import Env, Pass
 from .facts import Ranges, Request, Sensitivity, TensorError
-from .quantize.errors import BITS, FORBIDDEN_NSR, Errors, activation_errors, affines_of_range, forbidden, weight_errors, wire_errors
+from .quantisers import Quantisers
+from .quantize.errors import BITS, FORBIDDEN_NSR, Errors, activation_errors, forbidden, weight_errors, wire_errors
 from .quantize.histogram import samples_of
 from .roles import kept_float, roles
 
@@ -57,7 +58,7 @@ def _record(name: str, errors: Errors) -> TensorError:
 
 def _activations(graph: Graph, ranges: Ranges, root: Mapping[str, str]) -> tuple[list[TensorError], NDArray[np.float64]]:
     """Return the errors of every f32 value, and of its wires f64[values, 9, 8]."""
-    by_name = {r.value: r for r in ranges.values}
+    quantisers = Quantisers(ranges)
     rows: NDArray[Any] = _rows(ranges)
     values = [r for r in ranges.values if graph.types[r.value].dtype is DType.F32]
     records: list[TensorError] = []
@@ -67,8 +68,7 @@ def _activations(graph: Graph, ranges: Ranges, root: Mapping[str, str]) -> tuple
             records.append(_record(value.value, forbidden()))
             continue
         samples = samples_of(rows[value.histogram], value.low, value.high, exact=value.exact)
-        shared = by_name[root.get(value.value, value.value)]
-        affines = affines_of_range(shared.low, shared.high)
+        affines = quantisers.affines(root.get(value.value, value.value))
         records.append(_record(value.value, activation_errors(samples, affines)))
         wires[index] = wire_errors(samples, affines)
     return records, wires
