@@ -214,7 +214,8 @@ def _operand(part: EdgePart, op: Op, index: int) -> str:
         return part.read_float(name)
     if name in recipe.roles.weight_axis:
         return _weight(part, name)
-    if index == 2 and name in recipe.roles.bias_of:
+    corrected = index == 2 and recipe.rounded.bias(op.name, op.inputs[1]) is not None
+    if corrected or (index == 2 and name in recipe.roles.bias_of):
         return _bias(part, op, name)
     return name
 
@@ -246,7 +247,7 @@ def _bias(part: EdgePart, op: Op, name: str | None) -> str:
     own = recipe.graph.const[name] if name is not None else None
     values: NDArray[Any] = own.array() if own is not None else np.zeros(0, np.float32)
     shape = own.type.dims if own is not None else values.shape
-    stem = f"{op.name}.bias" if name is None else name if len(recipe.roles.bias_of[name]) == 1 else f"{name}.{op.name}"
+    stem = f"{op.name}.bias" if name is None else name if len(recipe.graph.users[name]) == 1 else f"{name}.{op.name}"
     loc = own.loc if own is not None else op.loc
     if corrected is not None:
         shape = shape if math.prod(shape) == corrected.size and shape else corrected.shape
