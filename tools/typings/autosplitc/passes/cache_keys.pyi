@@ -1,0 +1,1 @@
+from passes.cache_keys import *
