@@ -1,6 +1,7 @@
 """Numerics of quantisation: ranges, rounding, codes, errors."""
 
 from .affine import Affine, affine_of_range, dequantize_array, fake_quantize, quantize_array
+from .compensate import REFIT_BITS, RoundedLayer, round_layer, round_layer_widths
 from .errors import (
     BITS,
     FORBIDDEN_NSR,
@@ -13,6 +14,8 @@ from .errors import (
 )
 from .extent import Extent, Levels
 from .histogram import BINS, COLUMNS, histogram_of, samples_of
+from .moments import Moments
+from .patches import layer_matrix, layer_weights, patches
 from .weights import WEIGHT_BITS, BiasCodes, WeightCodes, code_limits, quantize_bias, quantize_weight
 
 __all__ = [
@@ -20,12 +23,15 @@ __all__ = [
     "BITS",
     "COLUMNS",
     "FORBIDDEN_NSR",
+    "REFIT_BITS",
     "WEIGHT_BITS",
     "Affine",
     "BiasCodes",
     "Errors",
     "Extent",
     "Levels",
+    "Moments",
+    "RoundedLayer",
     "Samples",
     "WeightCodes",
     "activation_errors",
@@ -35,9 +41,14 @@ __all__ = [
     "dequantize_array",
     "fake_quantize",
     "histogram_of",
+    "layer_matrix",
+    "layer_weights",
+    "patches",
     "quantize_array",
     "quantize_bias",
     "quantize_weight",
+    "round_layer",
+    "round_layer_widths",
     "samples_of",
     "weight_errors",
     "wire_errors",

@@ -135,8 +135,7 @@ def round_rows(rows: Rows, bits: int, floor: float) -> RoundedRows:
     """Round each row with a scale of its own, not below `floor`."""
     low, high = code_limits(bits)
     least = np.float32(floor)
-    covering = np.maximum(np.abs(rows).max(axis=1, initial=0.0) / np.float32(high), least)
-    scale = _least_error_scale(rows, covering, bits, least) if bits in _COARSE else covering
+    scale = least_error_scale(rows, bits, floor)
     codes = rows / scale[:, None]
     np.rint(codes, out=codes)
     np.clip(codes, low, high, out=codes)
@@ -147,8 +146,15 @@ def round_rows(rows: Rows, bits: int, floor: float) -> RoundedRows:
     return RoundedRows(codes, gain.astype(np.float32))
 
 
-def _least_error_scale(rows: Rows, covering: NDArray[np.float32], bits: int, least: np.float32) -> NDArray[np.float32]:
-    """Return the scale of least squared error of each row among those of the two searches; ties go to the first."""
+def least_error_scale(rows: Rows, bits: int, floor: float, weight: Rows | None = None) -> NDArray[np.float32]:
+    """Return the scale of least squared error of each row among those of the two searches; ties go to the first.
+
+    The errors of a row's weights count by `weight` [rows, n], if given. At 7 and 8 bits it is the scale that covers the largest weight.
+    """
+    least = np.float32(floor)
+    covering = np.maximum(np.abs(rows).max(axis=1, initial=0.0) / np.float32(code_limits(bits)[1]), least)
+    if bits not in _COARSE:
+        return covering
     lowest, highest, points = _COARSE[bits]
     step = (highest - lowest) / (points - 1)
     scratch = np.empty_like(rows)
@@ -156,7 +162,7 @@ def _least_error_scale(rows: Rows, covering: NDArray[np.float32], bits: int, lea
     ratio = np.full(len(rows), highest, np.float32)
 
     def consider(candidate: NDArray[np.float32]) -> None:
-        error = _squared_error(rows, np.maximum(candidate * covering, least), bits, scratch)
+        error = _squared_error(rows, np.maximum(candidate * covering, least), bits, scratch, weight)
         better = error < best
         best[better] = error[better]
         ratio[better] = candidate[better]
@@ -169,12 +175,13 @@ def _least_error_scale(rows: Rows, covering: NDArray[np.float32], bits: int, lea
     return np.maximum(ratio * covering, least)
 
 
-def _squared_error(rows: Rows, scale: NDArray[np.float32], bits: int, scratch: Rows) -> NDArray[np.float32]:
-    """Return sum((w - scale q)^2) of each row."""
+def _squared_error(rows: Rows, scale: NDArray[np.float32], bits: int, scratch: Rows, weight: Rows | None) -> NDArray[np.float32]:
+    """Return sum(weight (w - scale q)^2) of each row."""
     low, high = code_limits(bits)
     inverse = (np.float32(1.0) / scale)[:, None]
     exact = rows * inverse
     np.rint(exact, out=scratch)
     np.clip(scratch, low, high, out=scratch)
     np.subtract(exact, scratch, out=scratch)
-    return np.einsum("ij,ij->i", scratch, scratch) * scale * scale
+    weighted = scratch if weight is None else np.multiply(scratch, weight, out=exact)
+    return np.einsum("ij,ij->i", weighted, scratch) * scale * scale
