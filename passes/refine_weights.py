@@ -4,20 +4,23 @@ that a layer makes up for what those before it lost.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from autosplitc.ir import Module, Op
+from autosplitc.ir import Graph, Module, Op
 
 from .base import Env, Pass
+from .cache_keys import digest_of
 from .execute import runnable_part
-from .facts import Choice, Plan, Ranges, Refinement, Request, RoundedBias, RoundedWeight, Solutions
-from .layers import RUNS, Layer, layers_of
+from .facts import Choice, Plan, Ranges, Refinement, Request, Solutions
+from .layers import ROWS, RUNS, Layer, layers_of
 from .quantisers import Quantisers
 from .quantize import Affine, round_layer
 from .quantize.insert import ABSORBED
 from .roles import Roles, roles
 from .round_weights import effort_of
+from .rounding_cache import VERSION, RoundedOp, cached
 from .walk import Codes, Inputs, OnLayer, Rounds, runs_that_fit, spread_feeds, walk
 
 
@@ -42,32 +45,66 @@ class RefineWeights(Pass):
             return module.with_fact(Refinement(module.main.name, effort, ()))
         graph = runnable_part(module.main)[0]
         found = roles(graph, request.keep_float)
-        bits = {b.name: b.bits for b in plan.weight_bits}
         names = {op.name for op in module.main.ops[: plan.position]}
         ops = [op for op in graph.ops if op.name in names]
-        weights: list[RoundedWeight] = []
-        biases: list[RoundedBias] = []
-        shared: dict[str, Rounds] = {}
+        codes = codes_of(plan, found, Quantisers(module.fact(Ranges)), ops)
+        bits = {b.name: b.bits for b in plan.weight_bits}
+        chain = _Chain(graph, ops, env, effort, bits, codes)
+        order = chain.rounded([*layers_of(graph, found, effort, ops, bits.__contains__)])
+        biases = tuple(r.bias for r in order if r.bias is not None)
+        return module.with_fact(Refinement(module.main.name, effort, tuple(r.weight for r in order), biases))
 
-        def looks_at(layer: Layer) -> OnLayer:
-            def look(op: Op, inputs: Inputs) -> Rounds:
-                if op.inputs[1] in shared:
-                    return shared[op.inputs[1]]
-                width = bits[op.inputs[1]]
-                rounded = round_layer(layer.matrix, layer.moments(inputs, env.seed), width, effort, refit=effort != "fast")
-                weights.append(layer.record(rounded, width))
-                bias = layer.bias_record(rounded, width)
-                biases.extend([bias] if bias else [])
-                shared[op.inputs[1]] = Rounds(layer.weights(rounded))
-                return layer.rounds(rounded)
 
-            return look
+@dataclass(frozen=True)
+class _Chain:
+    """Rounds layers one after the other, from the cache as far as plans agree, else on a walk."""
 
-        layers = {layer.op.name: looks_at(layer) for layer in layers_of(graph, found, effort, ops, bits.__contains__)}
-        if layers:
-            feeds = spread_feeds(graph, env.calib, runs_that_fit(graph, RUNS[effort]))
-            walk(graph, feeds, codes_of(plan, found, Quantisers(module.fact(Ranges)), ops), layers, ops)
-        return module.with_fact(Refinement(module.main.name, effort, tuple(weights), tuple(biases)))
+    graph: Graph
+    ops: list[Op]
+    env: Env
+    effort: str
+    bits: Mapping[str, int]
+    codes: Codes
+
+    def rounded(self, layers: list[Layer]) -> list[RoundedOp]:
+        """Return the layers' weights in order, each constant once."""
+        keys = self._keys()
+        done: dict[str, RoundedOp] = {}
+        for layer in layers:
+            if layer.const not in done:
+                found = cached(self.env.cache, keys[layer.op.name], layer.const, layer.op.name, self.bits[layer.const])
+                if found is not None:
+                    done[layer.const] = found
+        if self.env.calib is not None and any(layer.const not in done for layer in layers):
+            feeds = spread_feeds(self.graph, self.env.calib, runs_that_fit(self.graph, RUNS[self.effort]))
+            looks = {layer.op.name: self._look(layer, keys, done) for layer in layers}
+            walk(self.graph, feeds, self.codes, looks, self.env.progress, self.ops)
+        return [done[const] for const in dict.fromkeys(layer.const for layer in layers) if const in done]
+
+    def _look(self, layer: Layer, keys: Mapping[str, str], done: dict[str, RoundedOp]) -> OnLayer:
+        def look(op: Op, inputs: Inputs) -> Rounds:
+            bits = self.bits[layer.const]
+            if layer.const not in done:
+                moments = layer.moments(inputs, self.env.seed)
+                rounded = round_layer(layer.matrix, moments, bits, self.effort, refit=self.effort != "fast")
+                done[layer.const] = layer.rounded_op(rounded, bits)
+                self.env.cache.put(keys[op.name], done[layer.const].to_bytes())
+            rounds, mine = done[layer.const].rounds(layer.axis), done[layer.const].bias
+            return rounds if mine is None or mine.op == op.name else replace(rounds, bias=None)
+
+        return look
+
+    def _keys(self) -> dict[str, str]:
+        """Return a key for every op: it tells all that was quantised before it, and its own width."""
+        data = self.env.calib.sha256 if self.env.calib else ""
+        key = digest_of("refine-weights", VERSION, self.graph, data, self.effort, self.env.seed, RUNS[self.effort], ROWS[self.effort])
+        key = digest_of(key, [self.codes.affine.get(name) for name in self.graph.input])
+        keys: dict[str, str] = {}
+        for op in self.ops:
+            widths = [self.bits.get(name) for name in op.inputs]
+            keys[op.name] = digest_of(key, op.name, widths)
+            key = digest_of(keys[op.name], [self.codes.affine.get(name) for name in op.results], self.codes.inner.get(op.name))
+        return keys
 
 
 def codes_of(plan: Plan, found: Roles, quantisers: Quantisers, ops: list[Op]) -> Codes:

@@ -14,21 +14,23 @@ _CLASSES: dict[str, str] = {
     "fuse-activations": "FuseActivations",
     "drop-identities": "DropIdentities",
     "calibrate": "Calibrate",
+    "round-weights": "RoundWeights",
     "measure-sensitivity": "MeasureSensitivity",
     "liveness": "ComputeLiveness",
     "estimate-cost": "EstimateCost",
     "enumerate-splits": "EnumerateSplits",
     "assign-bits": "AssignBits",
     "choose-plan": "ChoosePlan",
+    "refine-weights": "RefineWeights",
     "partition": "Partition",
 }
 """Class of each pass; its module is the name in snake_case."""
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "simplify": ("fold-constants", "fold-batch-norm", "fuse-activations", "drop-identities"),
-    "analyze": ("calibrate", "measure-sensitivity", "liveness", "estimate-cost", "enumerate-splits"),
+    "analyze": ("calibrate", "round-weights", "measure-sensitivity", "liveness", "estimate-cost", "enumerate-splits"),
     "plan": ("assign-bits", "choose-plan"),
-    "lower": ("partition",),
+    "lower": ("refine-weights", "partition"),
     "all": ("simplify", "analyze", "plan", "lower"),
 }
 """Aliases are pipelines of passes and other aliases."""

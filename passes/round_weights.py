@@ -6,18 +6,21 @@ Each layer sees the float model's activations held as codes of the most bits, so
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from autosplitc.ir import CompileError, Diagnostic, Module, Op
+from autosplitc.ir import CompileError, Diagnostic, Graph, Module, Op
 
 from .base import Env, Pass
+from .cache_keys import digest_of
 from .execute import runnable_part
-from .facts import Ranges, Request, RoundedBias, RoundedWeight, Rounding
-from .layers import RUNS, Layer, layers_of
+from .facts import Ranges, Request, Rounding
+from .layers import ROWS, RUNS, Layer, layers_of
 from .quantisers import Quantisers
-from .quantize import WEIGHT_BITS, fake_quantize, round_layer_widths
-from .roles import roles
+from .quantize import WEIGHT_BITS, Affine, fake_quantize, round_layer_widths
+from .roles import Roles, roles
+from .rounding_cache import VERSION, RoundedOp, cached
 from .walk import Codes, Inputs, OnLayer, Rounds, runs_that_fit, spread_feeds, walk
 
 
@@ -46,34 +49,69 @@ class RoundWeights(Pass):
             return module.with_fact(Rounding(module.main.name, effort, ()))
         graph = runnable_part(module.main)[0]
         found = roles(graph, request.keep_float if request else "")
-        quantisers = Quantisers(module.fact(Ranges))
         widths = tuple(b for b in ((request.weight_bits if request else None) or env.edge.weight_bits) if b in WEIGHT_BITS)
-        held_bits = max((request.act_bits if request else None) or env.edge.act_bits)
-        weights: list[RoundedWeight] = []
-        biases: list[RoundedBias] = []
+        layers = {layer.const: layer for layer in reversed([*layers_of(graph, found, effort, graph.ops, lambda _: True)])}
+        table = _Table(graph, found, env, effort, widths, _held(module, env, found))
+        rounded = table.rounded(list(layers.values()))
+        order = [rounded[const, bits] for const in found.weight_axis if const in layers for bits in widths]
+        biases = tuple(r.bias for r in order if r.bias is not None)
+        return module.with_fact(Rounding(module.main.name, effort, tuple(r.weight for r in order), biases))
 
-        def looks_at(layer: Layer) -> OnLayer:
-            def look(op: Op, inputs: Inputs) -> Rounds | None:
-                if any(w.const == op.inputs[1] for w in weights):
-                    return None
-                root = found.root.get(op.inputs[0], "")
-                held = inputs.exact
-                if root:
-                    affine = quantisers.affine(root, request.input_bits if request and root in graph.input else held_bits)
-                    held = [fake_quantize(value, affine) for value in inputs.exact]
-                moments = layer.moments(Inputs(inputs.exact, held), env.seed)
-                for bits, rounded in round_layer_widths(layer.matrix, moments, widths, effort, refit=False).items():
-                    weights.append(layer.record(rounded, bits))
-                    bias = layer.bias_record(rounded, bits)
-                    biases.extend([bias] if bias else [])
 
-            return look
+def _held(module: Module, env: Env, found: Roles) -> dict[str, Affine]:
+    """Return the quantiser, of the most bits, of every value that is read as codes."""
+    request, quantisers = module.get(Request), Quantisers(module.fact(Ranges))
+    bits = max((request.act_bits if request else None) or env.edge.act_bits)
+    input_bits = request.input_bits if request else bits
+    roots = set(found.root.values()) & set(quantisers.of_value)
+    return {root: quantisers.affine(root, input_bits if root in module.main.input else bits) for root in roots}
 
-        layers = list(layers_of(graph, found, effort, graph.ops, lambda _: True))
-        if layers and widths:
-            feeds = spread_feeds(graph, env.calib, runs_that_fit(graph, RUNS[effort]))
-            walk(graph, feeds, Codes({}, {}), {layer.op.name: looks_at(layer) for layer in layers})
-        return module.with_fact(Rounding(module.main.name, effort, tuple(weights), tuple(biases)))
+
+@dataclass(frozen=True)
+class _Table:
+    """Rounds layers at every width, from the cache or on a walk; `held` are the quantisers of what they read."""
+
+    graph: Graph
+    roles: Roles
+    env: Env
+    effort: str
+    widths: tuple[int, ...]
+    held: Mapping[str, Affine]
+
+    def rounded(self, layers: list[Layer]) -> dict[tuple[str, int], RoundedOp]:
+        """Return all of them by constant and width."""
+        data = self.env.calib.sha256 if self.env.calib else ""
+        base = digest_of("round-weights", VERSION, self.graph, data, self.effort, self.env.seed, RUNS[self.effort], ROWS[self.effort])
+        keys = {(layer.const, bits): digest_of(base, layer.op.name, self._affine(layer), bits) for layer in layers for bits in self.widths}
+        done: dict[tuple[str, int], RoundedOp] = {}
+        missing: dict[str, OnLayer] = {}
+        for layer in layers:
+            for bits in self.widths:
+                found = cached(self.env.cache, keys[layer.const, bits], layer.const, layer.op.name, bits)
+                if found is not None:
+                    done[layer.const, bits] = found
+            if any((layer.const, bits) not in done for bits in self.widths):
+                missing[layer.op.name] = self._look(layer, keys, done)
+        if missing and self.env.calib is not None:
+            feeds = spread_feeds(self.graph, self.env.calib, runs_that_fit(self.graph, RUNS[self.effort]))
+            walk(self.graph, feeds, Codes({}, {}), missing, self.env.progress)
+        return done
+
+    def _affine(self, layer: Layer) -> Affine | None:
+        return self.held.get(self.roles.root.get(layer.op.inputs[0], ""))
+
+    def _look(self, layer: Layer, keys: Mapping[tuple[str, int], str], done: dict[tuple[str, int], RoundedOp]) -> OnLayer:
+        def look(op: Op, inputs: Inputs) -> Rounds | None:
+            affine = self._affine(layer)
+            held = inputs.exact if affine is None else [fake_quantize(value, affine) for value in inputs.exact]
+            wanted = tuple(bits for bits in self.widths if (layer.const, bits) not in done)
+            moments = layer.moments(Inputs(inputs.exact, held), self.env.seed)
+            for bits, rounded in round_layer_widths(layer.matrix, moments, wanted, self.effort, refit=False).items():
+                made = layer.rounded_op(rounded, bits)
+                done[layer.const, bits] = made
+                self.env.cache.put(keys[layer.const, bits], made.to_bytes())
+
+        return look
 
 
 def effort_of(option: str, request: Request | None) -> str:

@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 
 from autosplitc.ir import Attrs, Const, Graph, Op, TensorType, Value, at_batch_one, blob_from_array, fresh_name, pre_activation
 
-from .base import Data
+from .base import Data, Progress, Silent
 from .execute import load
 from .feeds import Feed, feeds_of
 from .quantize.affine import Affine, fake_quantize
 
 Runs: TypeAlias = list[NDArray[Any]]
 """A value in every run."""
+
+SILENT = Silent()
 
 LIVE_BYTES = 1 << 30
 """Values that are alive at one place of a walk take at most so many bytes."""
@@ -72,7 +74,14 @@ class _State:
         self.held.pop(name, None)
 
 
-def walk(graph: Graph, feeds: Sequence[Feed], codes: Codes, layers: Mapping[str, OnLayer], ops: Sequence[Op] | None = None) -> None:
+def walk(
+    graph: Graph,
+    feeds: Sequence[Feed],
+    codes: Codes,
+    layers: Mapping[str, OnLayer],
+    progress: Progress = SILENT,
+    ops: Sequence[Op] | None = None,
+) -> None:
     """Walk the ops of a graph, or the first of them, up to the last of `layers`, and call each layer's function with its inputs.
 
     Raises CompileError AS323, AS324 where an op does not run.
@@ -86,7 +95,7 @@ def walk(graph: Graph, feeds: Sequence[Feed], codes: Codes, layers: Mapping[str,
         if readers[name]:
             state.exact[name] = [np.asarray(feed[name]) for feed in feeds]
             _hold(state, name, state.exact[name], codes)
-    for op in order:
+    for op in progress.track(order, "round weights", len(order)):
         rounds = layers[op.name](op, _inputs(state, op)) if op.name in layers else None
         _step(graph, op, state, codes, rounds, len(feeds))
         for name in dict.fromkeys(op.inputs):
