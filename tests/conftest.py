@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from autosplitc.cache import cache_folder
 from autosplitc.targets import OpView, signature, work_of
 
 _GOLDEN = Path(__file__).with_name("golden")
@@ -36,6 +37,18 @@ class Golden:
             path.write_text(text, "utf-8", newline="\n")
         assert path.is_file(), f"{path} is missing; run pytest --update-golden and review it"
         assert text == path.read_text("utf-8")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep compiles, also those in processes of their own, away from the user's cache; models that lie there already can be used."""
+    users, folder = cache_folder(), tmp_path_factory.mktemp("cache")
+    for made in users.iterdir() if users.is_dir() else ():
+        if made.name != "compile":
+            (folder / made.name).symlink_to(made, target_is_directory=made.is_dir())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTOSPLITC_CACHE", str(folder))
+        yield folder
 
 
 @pytest.fixture

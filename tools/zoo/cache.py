@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from autosplitc.cache import cache_folder
 from autosplitc.ir import CompileError, Diagnostic
 
-
-def cache_folder() -> Path:
-    """Return the folder for made models; it need not exist.
-
-    `$AUTOSPLITC_CACHE` where it is set, else `autosplitc` in the user's cache folder of the platform.
-    """
-    chosen = os.environ.get("AUTOSPLITC_CACHE")
-    return Path(chosen).expanduser() if chosen else _user_cache_folder() / "autosplitc"
+__all__ = ["cache_folder", "cached_model", "write_atomically"]
 
 
 def cached_model(file_name: str) -> Path:
@@ -49,11 +42,3 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
                 hint="AUTOSPLITC_CACHE=/a/writable/folder",
             )
         ) from error
-
-
-def _user_cache_folder() -> Path:
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
