@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Literal
 
 from autosplitc.targets import parse_size_bytes
 
@@ -42,6 +43,7 @@ def compile(
     max_opset: int | None = None,
     time_limit_s: float = 60.0,
     seed: int = 0,
+    cache: str | Path | Literal[False] | None = None,
     passes: str = "all",
 ) -> Result:
     """Split a model between an edge device and a cloud, choose the bits of every edge layer, and check the two graphs.
@@ -60,7 +62,8 @@ def compile(
     of it. max_latency_s: bound on the end-to-end latency, in seconds.
     cut: names of the tensors that are to cross. keep_float: regular expression of layers that stay float. pick: number of the solution
     to take, from 1. return_result: an Edge-Only plan sends its result. max_opset: highest opset of the emitted graphs. time_limit_s: time
-    for the planner, in seconds. seed: of the noise and of the checks. passes: pipeline text.
+    for the planner, in seconds. seed: of the noise and of the checks. cache: folder that keeps the
+    results of long computations, by default `$AUTOSPLITC_CACHE` or the user's; False: none. passes: pipeline text.
 
     Raises CompileError with diagnostics: AS1xx options (AS103 an argument of a wrong type or range), AS2xx the model, AS3xx shapes and
     data, AS4xx targets and network, AS6xx the output folder, AS7xx the emitted graphs disagree. A plan that breaks a constraint is no
@@ -91,6 +94,8 @@ def compile(
         max_opset=max_opset,
         time_limit_s=time_limit_s,
         seed=seed,
+        cache=None if cache is False else _path(cache),
+        no_cache=cache is False,
         passes=passes,
     )
     check_options(options)

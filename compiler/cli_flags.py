@@ -83,6 +83,8 @@ def data_flags(command: F) -> F:
         click.option("--min-sqnr", "min_sqnr_db", type=DECIBELS, default=30.0, show_default="30dB", help="Least SNR of every tensor."),
         click.option("--max-error", type=Read("RATIO", parse_error_bound), help="Bound on the summed noise-to-signal ratio, instead."),
         click.option("--max-latency", "max_latency_s", type=SECONDS, help="Bound on the end-to-end latency, such as 250ms."),
+        click.option("--cache", type=PATH, help="Folder that keeps long computations.  [default: $AUTOSPLITC_CACHE, else the user's]"),
+        click.option("--no-cache", is_flag=True, help="Compute everything anew and keep nothing."),
         click.option("--seed", type=int, default=0, show_default=True, help="Of noise in place of data, and of the checks."),
     )
 

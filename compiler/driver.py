@@ -11,6 +11,7 @@ from autosplitc.ir import EXIT_INTERNAL, CompileError, Diagnostic, Graph, Module
 from autosplitc.passes import FACT_TYPES, Choice, Data, Env, Pass, Request, Solutions
 
 from .bundle import workspace, write_bundle, write_measurements
+from .cache import open_cache
 from .check import check_bundle
 from .claims import broken_claims
 from .folder import check_apart, write_error, writing_to
@@ -75,7 +76,8 @@ def start(model: Model, options: Options, devices: Devices, passes: Sequence[Pas
             check_sizes(source.graph, source.label)
         calib, evaluation = read_samples(options, source.graph)
     request = make_request(options, devices, source, calib, evaluation)
-    job = Job(Module((source.graph,), (request,)), make_env(devices, request, calib, hooks), evaluation)
+    cache = open_cache(options.cache, unused=options.no_cache, warn=hooks.warn)
+    job = Job(Module((source.graph,), (request,)), make_env(devices, request, calib, hooks, cache), evaluation)
     check_module(job.module, "the import", (), None)
     hooks.done("import", job.module)
     return job
@@ -106,7 +108,8 @@ def continue_dump(dump: Path, options: Options, given: Collection[str], watch: W
     check_apart(options.output, (dump, *data_files(options), *device_files(request.edge, request.cloud, devices)))
     with workspace(options.output, force=options.force, needed=lowers(passes)) as folder:
         hooks = Hooks.of(options, folder, watch)
-        job = Job(module, make_env(devices, request, calib, hooks), evaluation)
+        cache = open_cache(options.cache, unused=options.no_cache, warn=hooks.warn)
+        job = Job(module, make_env(devices, request, calib, hooks, cache), evaluation)
         return finish(job, passes, options, folder, hooks)
 
 

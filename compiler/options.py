@@ -13,6 +13,7 @@ class Options:
     """What a compile is asked for. Units stand in names; a field that `Request` has too means the same there.
 
     edge, cloud: targets as `-t` takes them. net: the link as `--net` takes it. calib, evaluation: files with samples.
+    cache: folder for results of long computations, None: the user's. no_cache: none are kept or read.
     input_shapes: sizes of inputs, by name. output: the bundle's folder; None where the pipeline ends before `partition`, and for a result
     that stays in a temporary folder. force: write into a folder that holds other things. passes, drop, settings, stop_after: the pipeline
     as text. dump_ir: folder for a dump after every pass. dump_after: passes whose module is printed.
@@ -48,6 +49,7 @@ class Options:
     effort: str = "normal"
     format: str = "qdq"
     cache: Path | None = None
+    no_cache: bool = False
     like: Path | None = None
     output: Path | None = None
     force: bool = False

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from autosplitc.ir import CompileError, Diagnostic, Fact, Graph, Module, import_model, import_onnx, unknown_input_dims
 from autosplitc.passes import (
+    Cache,
     Choice,
     Costs,
     Data,
@@ -148,10 +149,10 @@ def make_request(options: Options, devices: Devices, source: Source, calib: Data
     )
 
 
-def make_env(devices: Devices, request: Request, calib: Data | None, hooks: Hooks) -> Env:
+def make_env(devices: Devices, request: Request, calib: Data | None, hooks: Hooks, cache: Cache) -> Env:
     """Return what the passes may use besides the module."""
     progress = hooks.watch.progress or Silent()
-    return Env(devices.edge, devices.cloud, devices.network, calib, request.seed, progress, warn=hooks.warn)
+    return Env(devices.edge, devices.cloud, devices.network, calib, request.seed, progress, cache, hooks.warn)
 
 
 def simplifying_env(hooks: Hooks) -> Env:
