@@ -44,6 +44,7 @@ LAYER_COLUMNS = (
     "weight_bits",
     "act_bits",
     "sqnr_db",
+    "output_change",
     "latency_ms",
     "basis",
     "bound_by",
@@ -53,7 +54,7 @@ LAYER_COLUMNS = (
 
 
 def solutions_csv(module: Module) -> str:
-    """Return every solution, numbered from 1 as `--pick` takes them. `error` is a sum of power ratios.
+    """Return every solution, numbered from 1 as `--pick` takes them. `error` is the sum over all tensors in the measure of `--sensitivity`.
 
     Latencies are in ms, and predicted but for the parts that `edge_measured_ms` and `cloud_measured_ms` name (see docs/profile.md).
     """
@@ -118,6 +119,7 @@ def _layer(layer: Layer) -> tuple[object, ...]:
         layer.weight_bits,
         layer.act_bits,
         None if layer.sqnr_db is None else f"{layer.sqnr_db:.2f}",
+        None if layer.output_change is None else f"{layer.output_change:.3g}",
         milliseconds(layer.latency_s),
         layer.basis,
         layer.bound_by,

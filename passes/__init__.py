@@ -33,7 +33,7 @@ from .facts import (
     WireTensor,
 )
 from .feeds import NOISE_FILLS, Feed, feeds_of, is_stacked, noise_feeds, rows_a_run
-from .planner import Layer, plan_layers, size_text
+from .planner import Layer, plan_at_mean_bits, plan_layers, size_text
 from .quantisers import Quantisers
 from .quantize import Affine, affine_of_range, dequantize_array, quantize_array, quantize_bias, quantize_weight
 from .registry import ALIASES, expand, pass_class, pass_names
@@ -93,6 +93,7 @@ __all__ = [
     "op_views",
     "pass_class",
     "pass_names",
+    "plan_at_mean_bits",
     "plan_layers",
     "quantize_array",
     "quantize_bias",

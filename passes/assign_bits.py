@@ -17,10 +17,12 @@ from .planner import (
     Effort,
     Problem,
     Solution,
+    at_levels,
     best_effort,
     build,
     evaluate,
     excess,
+    front,
     link_of,
     plan_of,
     prefix,
@@ -31,6 +33,9 @@ from .planner import (
 SOLVER_SECONDS = 0.4
 """Deterministic seconds of the solver in one second of a core, model building included (measured on problems of 50 to 300 ops)."""
 
+LEVEL_SHARE = 6
+"""A level lists one plan for so many of the loosest one."""
+
 
 @dataclass(frozen=True)
 class AssignBits(Pass):
@@ -40,6 +45,10 @@ class AssignBits(Pass):
     split keeps the limits, the one of least memory is listed with what it breaks. With a trace of the link the plans for several of its
     rates are listed, the fastest by the median over the trace first; a proof speaks of the rate that the plan was sought at.
     `time_limit_s` (None: the request's) is counted in the solver's deterministic time, so that the same input gives the same plans.
+
+    Where accuracy is the constraint (`max_drop`) no tensor has a limit of its own. Plans are then sought at `levels` bounds on the summed
+    error, from none (or `max_error`) down to the least that is possible, half of the time for the first and half for the others, and those
+    that no other plan beats in both latency and error are listed. A proof speaks of the plan's own bound then.
     """
 
     name: ClassVar[str] = "assign-bits"
@@ -48,6 +57,7 @@ class AssignBits(Pass):
     gives: ClassVar = (Solutions,)
     time_limit_s: float | None = None
     keep: int = 16
+    levels: int = 8
 
     def apply(self, module: Module, env: Env) -> Module:
         """Return the module with the fact.
@@ -65,7 +75,8 @@ class AssignBits(Pass):
         effort = Effort(SOLVER_SECONDS * limit_s / len(networks), env.seed)
         wanted = positions_of_cut(request.cut, splits)
         inner = [s.position for s in splits[1:-1] if not s.reason and (not wanted or s.position in wanted)]
-        sought = [self._seek(replace(problem, link=link_of(network)), splits, inner, effort) for network in networks]
+        levels = self.levels if request.max_drop else 1
+        sought = [self._seek(replace(problem, link=link_of(network)), splits, inner, effort, levels) for network in networks]
         solutions = [_at_the_link(problem, s) for found in sought for s in found.solutions]
         if wanted and not any(s.position in wanted for s in solutions):
             raise CompileError(_cannot_be_taken(problem, request.cut, splits[wanted[0]]))
@@ -73,20 +84,27 @@ class AssignBits(Pass):
             raise CompileError(_no_plan(problem, splits, request.source))
         names = [op.name for op in module.main.ops]
         listed = _each_once(plan_of(problem, s, names) for s in solutions)
-        plans = undominated_plans(over_trace(plan, env.network, request.max_latency_s) for plan in listed)
+        timed = (over_trace(plan, env.network, request.max_latency_s) for plan in listed)
+        plans = front(timed, max(self.keep, 1)) if request.max_drop else undominated_plans(timed)
         plans = _weigh_open_cuts(plans, max(found.gap for found in sought), env)
         _warn_of_noise(request, module.fact(Sensitivity), plans, env)
         return module.with_fact(Solutions(module.main.name, plans, trace_text(env.network)))
 
-    def _seek(self, problem: Problem, splits: tuple[Split, ...], inner: list[int], effort: Effort) -> _Sought:
+    def _seek(self, problem: Problem, splits: tuple[Split, ...], inner: list[int], effort: Effort, levels: int) -> _Sought:
         """Return the best plans at one rate of the link."""
-        ends = [s for p in dict.fromkeys((0, len(splits) - 1)) if (s := best_effort(problem, p, effort)) is not None]
-        found = search(problem, inner, effort, max(self.keep, 1), _ceiling_ns(problem, ends))
-        solutions = [*(found.solutions or _nearest(problem, splits, inner, effort)), *ends]
+        part = effort if levels <= 1 else replace(effort, limit_s=effort.limit_s / 2)
+        keep = max(self.keep, 1)
+        ends = [s for p in dict.fromkeys((0, len(splits) - 1)) if (s := best_effort(problem, p, part)) is not None]
+        ceiling_ns = _ceiling_ns(problem, ends)
+        found = search(problem, inner, part, keep, ceiling_ns)
+        solutions = [*(found.solutions or _nearest(problem, splits, inner, part)), *ends]
         open_ns = [s.bound_ns for s in ends if not s.proven and not excess(problem.limits, s.figures)]
         open_ns += [] if found.open_ns is None else [found.open_ns]
         best_ns = min((s.figures.latency_ns for s in solutions if not excess(problem.limits, s.figures)), default=0)
-        return _Sought(solutions, max(0.0, 1 - min(open_ns) / best_ns) if open_ns and best_ns else 0.0)
+        gap = max(0.0, 1 - min(open_ns) / best_ns) if open_ns and best_ns else 0.0
+        if levels > 1:
+            solutions += at_levels(problem, solutions, inner, part, levels, -(-keep // LEVEL_SHARE), ceiling_ns)
+        return _Sought(solutions, gap)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +174,7 @@ def _weigh_open_cuts(plans: tuple[Plan, ...], gap: float, env: Env) -> tuple[Pla
 def _warn_of_noise(request: Request, sensitivity: Sensitivity, plans: tuple[Plan, ...], env: Env) -> None:
     """Warn of tensors of the fastest feasible plan that keep the SQNR asked for at no width that they may have."""
     plan = next((p for p in plans if p.feasible), None)
-    if plan is None or request.max_error is not None:
+    if plan is None or request.max_error is not None or request.max_drop:
         return
     limit = 10 ** (-request.min_sqnr_db / 10)
     on_wire = {b for b in plan.wire_bits if request.wire_bits is not None and len(request.wire_bits) == 1}

@@ -51,7 +51,7 @@ class Plan:
     """One solution. `kind` is `cloud-only`, `split` or `edge-only`; `position` is the cut (ops on the edge), `after` the last edge op.
 
     weight_bits: constants; act_bits: edge values held as codes (one entry for each that has a quantiser; values that share its scale are
-    not repeated); wire_bits: crossing values. Latencies in seconds, predicted. error: sum of noise-to-signal ratios.
+    not repeated); wire_bits: crossing values. Latencies in seconds, predicted. error: sum over tensors in `Sensitivity.measure`.
     edge_measured_s, cloud_measured_s: the parts of edge_s and cloud_s that rest on measured ops. latency_p50_s, latency_p95_s: over a trace
     of the link, None without one.
     `proof` is `optimal` or `feasible`; gap is relative (0 where optimal). `feasible` says that every constraint holds; `violations` name

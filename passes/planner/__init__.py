@@ -5,13 +5,16 @@ from .bounds import all_values, meeting_bound
 from .build import build, link_of, ram_bytes
 from .cpsat import Effort, minimise_error, minimise_latency
 from .cut import Cut, Wire, cut_of, live_values, prefix, wire_choices
+from .error_tables import ErrorScale, bounded, error_rows, error_scale, wire_rows
 from .evaluate import Figures, evaluate, excess
 from .exhaustive import Found as ExhaustiveFound
 from .exhaustive import assignments, exhaustive
 from .formulate import assignment, formulate
 from .instance import FORBIDDEN, Instance, Linear, Overlapped, Packets, Pair, Var
 from .layers import Layer, plan_layers
-from .plans import plan_of, size_text, undominated_plans
+from .least_error import MostAccurate, most_accurate, plan_at_mean_bits
+from .levels import at_levels
+from .plans import front, plan_of, size_text, undominated_plans
 from .prefix_bounds import prefix_bounds
 from .problem import NONE, Assignment, FixedConst, Group, Limits, Link, Operand, OpItem, Problem, Value, Weight, payload_bytes
 from .relax import Relaxation
@@ -25,6 +28,7 @@ __all__ = [
     "Assignment",
     "Cut",
     "Effort",
+    "ErrorScale",
     "ExhaustiveFound",
     "Figures",
     "FixedConst",
@@ -36,6 +40,7 @@ __all__ = [
     "Limits",
     "Linear",
     "Link",
+    "MostAccurate",
     "OpItem",
     "Operand",
     "Outcome",
@@ -55,15 +60,20 @@ __all__ = [
     "ascended",
     "assignment",
     "assignments",
+    "at_levels",
     "best_effort",
+    "bounded",
     "branched",
     "buffers",
     "build",
     "cut_of",
+    "error_rows",
+    "error_scale",
     "evaluate",
     "excess",
     "exhaustive",
     "formulate",
+    "front",
     "lifetimes",
     "link_of",
     "live_sets",
@@ -71,8 +81,10 @@ __all__ = [
     "meeting_bound",
     "minimise_error",
     "minimise_latency",
+    "most_accurate",
     "out_of_reach",
     "payload_bytes",
+    "plan_at_mean_bits",
     "plan_layers",
     "plan_of",
     "prefix",
@@ -85,4 +97,5 @@ __all__ = [
     "undominated",
     "undominated_plans",
     "wire_choices",
+    "wire_rows",
 ]

@@ -15,8 +15,9 @@ from ..base import Env
 from ..facts import Costs, Liveness, OpCosts, Request, Sensitivity
 from ..given_codes import GivenCodes
 from ..roles import Roles, roles
+from .error_tables import LIMIT_UNITS, error_scale
 from .problem import NONE, FixedConst, Limits, Link, Operand, OpItem, Problem
-from .tensors import Tensors, error_scale, nanoseconds, read_array
+from .tensors import Tensors, nanoseconds, read_array
 
 FILE_BITS_PER_OP = 8 * 400
 """Estimate of what an edge op's nodes (itself, its activation's quantisers, their names) add to the model file."""
@@ -29,9 +30,10 @@ def build(module: Module, env: Env) -> Problem:
     """
     request, graph, costs = module.fact(Request), module.main, module.fact(Costs)
     found = roles(graph, request.keep_float)
-    scale = error_scale(request)
+    sensitivity = module.fact(Sensitivity)
+    scale = error_scale(request, sensitivity, env.edge)
     wires = {w.value: w for w in costs.wires}
-    tensors = Tensors(graph, found, request, module.fact(Sensitivity), module.fact(Liveness), env.edge, scale, wires)
+    tensors = Tensors(graph, found, request, sensitivity, module.fact(Liveness), env.edge, scale, wires)
     fixed = [c for c in graph.consts if c.name not in found.weight_axis]
     weight_index = {w.name: i for i, w in enumerate(tensors.weights)}
     fixed_index = {c.name: i for i, c in enumerate(fixed)}
@@ -43,7 +45,7 @@ def build(module: Module, env: Env) -> Problem:
         constants=tuple(FixedConst(c.name, _memory_bits(c)) for c in fixed),
         ops=table.items(),
         link=link_of(env.network),
-        limits=_limits(request, env, scale.total, scale.tensor),
+        limits=_limits(request, env, scale.total, None if scale.tensor_unit is None else LIMIT_UNITS),
         overlap=costs.edge_overlap,
         packed=env.edge.resident == "packed",
         constants_in_storage=env.edge.resident == "storage",

@@ -76,6 +76,14 @@ def minimise_error(instance: Instance, domains: Domains, effort: Effort, known: 
     return model.minimise(model.error, effort, known)
 
 
+def minimise_error_within(instance: Instance, domains: Domains, effort: Effort, amounts: Iterable[tuple[Linear, int]]) -> Solved:
+    """Return the pick of least error in units within the instance's limits, with each of some further sums at or below its own."""
+    model = _Model(instance, domains)
+    for linear, limit in amounts:
+        model.at_most(model.linear(linear), limit)
+    return model.minimise(model.error, effort, None)
+
+
 class _Model:
     """The variables and constraints of an instance."""
 
@@ -88,8 +96,8 @@ class _Model:
         self.has: list[dict[int, IntVar]] = [{k: self.model.new_bool_var("") for k in domain} for domain in domains]
         for values in self.has:
             self.model.add_exactly_one(values.values())
-        self.latency = self._linear(instance.latency)
-        self.error = self._linear(instance.error)
+        self.latency = self.linear(instance.latency)
+        self.error = self.linear(instance.error)
         for pair in instance.pairs:
             self._add_pair(pair)
         for op in instance.overlapped:
@@ -102,10 +110,11 @@ class _Model:
         if instance.limits.error is not None:
             self.at_most(self.error, instance.limits.error)
         if instance.limits.storage_bits is not None:
-            self.at_most(self._linear(instance.storage), instance.limits.storage_bits)
+            self.at_most(self.linear(instance.storage), instance.limits.storage_bits)
         self._limit_ram(instance.limits.ram_bits)
 
-    def _linear(self, linear: Linear) -> _Sum:
+    def linear(self, linear: Linear) -> _Sum:
+        """Return a sum over the values that are taken."""
         found = _Sum(linear.const, [], [])
         for v, table in linear.terms:
             found.add((self.has[v][k], table[k]) for k in self.domains[v])
@@ -119,8 +128,8 @@ class _Model:
         if steps:
             peak = self.model.new_int_var(0, max(0, limit - resident.low()), "")
             for step in steps:
-                self.model.add(_weighted(self._linear(step)) <= peak)
-            total = self._linear(resident)
+                self.model.add(_weighted(self.linear(step)) <= peak)
+            total = self.linear(resident)
             total.add([(peak, 1)])
             self.at_most(total, limit)
 
@@ -188,13 +197,13 @@ class _Model:
             computing.const = least(0, 0)
         longest = max(max(map(max, op.compute)), op.traffic.high())
         time = self.model.new_int_var(op.low(), longest, "")
-        for part in (computing, self._linear(op.traffic)):
+        for part in (computing, self.linear(op.traffic)):
             self.model.add(time >= _weighted(part))
         self.latency.add([(time, 1)])
 
     def _add_packets(self, packets: Packets) -> None:
         count = self.model.new_int_var(packets.count(packets.nbytes.low()), packets.count(packets.nbytes.high()), "")
-        held = self._linear(packets.nbytes)
+        held = self.linear(packets.nbytes)
         held.add([(count, -packets.capacity_bytes)])
         self.at_most(held, 0)
         self.latency.add([(count, packets.ns)])

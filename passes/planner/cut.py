@@ -107,9 +107,7 @@ def _touched_by_codes(problem: Problem, on_edge: frozenset[int], value: int) -> 
     return made or any(r in on_edge and problem.ops[r].on_codes for r in problem.readers[value])
 
 
-def _refusal(
-    problem: Problem, ops: tuple[int, ...], on_edge: frozenset[int], made: tuple[int, ...], crossing: tuple[int, ...]
-) -> str:
+def _refusal(problem: Problem, ops: tuple[int, ...], on_edge: frozenset[int], made: tuple[int, ...], crossing: tuple[int, ...]) -> str:
     for i in ops:
         if problem.ops[i].refusal:
             return f"op {problem.ops[i].name!r} cannot run on the edge: {problem.ops[i].refusal}"
@@ -156,7 +154,7 @@ def wire_choices(problem: Problem, wire: Wire) -> tuple[tuple[int, int], ...]:
     limit = problem.limits.tensor_error
     if limit is None or problem.wire_exempt:
         return tuple(pairs)
-    kept = tuple((a, w) for a, w in pairs if wire_error(value, a, w) <= limit)
+    kept = tuple((a, w) for a, w in pairs if wire_noise(value, a, w) <= limit)
     return kept or tuple((a, w) for a, w in pairs if w == max(other for same, other in pairs if same == a))
 
 
@@ -165,6 +163,13 @@ def wire_error(value: Value, act_bits: int, wire_bits: int) -> int:
     if not value.wire_error or act_bits == wire_bits:
         return 0
     return value.wire_error[act_bits - 1][wire_bits - 1]
+
+
+def wire_noise(value: Value, act_bits: int, wire_bits: int) -> int:
+    """Return what a wire adds in units of the limit on single tensors."""
+    if not value.wire_noise or act_bits == wire_bits:
+        return wire_error(value, act_bits, wire_bits)
+    return value.wire_noise[act_bits - 1][wire_bits - 1]
 
 
 def held_bits(cut: Cut, bits: Assignment, value: int) -> int:

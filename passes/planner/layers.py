@@ -26,7 +26,8 @@ class Layer:
     """One op of the chosen plan, or the packing or unpacking of a value that crosses (kinds `pack` and `unpack`, act_bits: the wire's).
 
     side: `edge` or `cloud`. weight_bits, act_bits: of its weights and of its result, None where they are float. sqnr_db: signal to
-    quantisation noise of its own weights and result, None where nothing is quantised. bound_by: what its time goes to, "" for packing.
+    quantisation noise of its own weights and result, None where nothing is quantised. output_change: what those change at the network's
+    output, in `Sensitivity.unit`, None where it was not measured. bound_by: what its time goes to, "" for packing.
     ram_bytes: memory while it runs on the edge, constants of the whole edge part included; None in the cloud. crossing_bytes: what a cut
     behind it would send, activations at the fewest bits that the edge takes. basis: whether its time was measured on the device at these
     bits; all other figures are predicted.
@@ -38,6 +39,7 @@ class Layer:
     weight_bits: int | None
     act_bits: int | None
     sqnr_db: float | None
+    output_change: float | None
     latency_s: float
     bound_by: str
     ram_bytes: int | None
@@ -50,8 +52,9 @@ def plan_layers(module: Module, env: Env) -> tuple[Layer, ...]:
     problem = build(module, env)
     plan = module.fact(Solutions).plans[module.fact(Choice).index]
     cut = prefix(problem, plan.position)
-    noise = {e.tensor: e.nsr for e in (*module.fact(Sensitivity).weights, *module.fact(Sensitivity).activations)}
-    chosen = _Chosen(problem, cut, _assignment(problem, cut, plan), noise)
+    errors = (*module.fact(Sensitivity).weights, *module.fact(Sensitivity).activations)
+    noise, changes = {e.tensor: e.nsr for e in errors}, {e.tensor: e.output for e in errors if e.output}
+    chosen = _Chosen(problem, cut, _assignment(problem, cut, plan), noise, changes)
     crossing = [s.transfer_bytes for s in module.fact(Splits).splits]
     memory = chosen.memory_bytes()
     found = [chosen.on_edge(i, module.main.ops[i].kind, memory[i], crossing[i + 1]) for i in range(plan.position)]
@@ -67,6 +70,7 @@ def plan_layers(module: Module, env: Env) -> tuple[Layer, ...]:
                 weight_bits=None,
                 act_bits=None,
                 sqnr_db=None,
+                output_change=None,
                 latency_s=item.cloud_ns * 1e-9,
                 bound_by=costs[i].cloud_bound_by,
                 ram_bytes=None,
@@ -79,12 +83,13 @@ def plan_layers(module: Module, env: Env) -> tuple[Layer, ...]:
 
 @dataclass(frozen=True)
 class _Chosen:
-    """The chosen plan's cut and bits. noise: noise-to-signal ratios at 1..8 bits by tensor."""
+    """The chosen plan's cut and bits. noise: noise-to-signal ratios at 1..8 bits by tensor; changes: of the network's output, likewise."""
 
     problem: Problem
     cut: Cut
     bits: Assignment
     noise: Mapping[str, tuple[float, ...]]
+    changes: Mapping[str, tuple[float, ...]]
 
     def memory_bytes(self) -> list[int]:
         """Return the memory at each op on the edge and, last, when the payload is made; 0 for Cloud-Only, as `evaluate.ram_bits` has it."""
@@ -109,6 +114,7 @@ class _Chosen:
             weight_bits=min(weights.values(), default=None),
             act_bits=min((*acts.values(), *filter(None, given)), default=None),
             sqnr_db=_sqnr_db(self.noise, {**weights, **acts}),
+            output_change=_change(self.changes, {**weights, **acts}),
             latency_s=op_ns(problem, cut, bits, item) * 1e-9,
             bound_by="compute" if compute >= traffic else "traffic",
             ram_bytes=ram_bytes,
@@ -122,7 +128,7 @@ class _Chosen:
         packing = [(v, b, "pack", "edge", v.packing_ns(b), ram_bytes, b in v.pack_measured) for v, b in wires]
         unpacking = [(v, b, "unpack", "cloud", v.unpacking_ns(b), None, b in v.unpack_measured) for v, b in wires]
         return [
-            Layer(value.name, kind, side, None, width, None, ns * 1e-9, "", ram, crossing_bytes, basis(measured))
+            Layer(value.name, kind, side, None, width, None, None, ns * 1e-9, "", ram, crossing_bytes, basis(measured))
             for value, width, kind, side, ns, ram, measured in (*packing, *unpacking)
             if ns
         ]
@@ -149,3 +155,9 @@ def _sqnr_db(noise: Mapping[str, tuple[float, ...]], widths: Mapping[str, int]) 
     """Return the signal-to-noise ratio of tensors at the given bits, their noise added up; None where none has noise of its own."""
     total = sum(noise[name][width - 1] for name, width in widths.items() if name in noise)
     return -10 * math.log10(total) if total > 0 else None
+
+
+def _change(changes: Mapping[str, tuple[float, ...]], widths: Mapping[str, int]) -> float | None:
+    """Return what tensors at the given bits change at the output, added up; None where none was measured."""
+    found = [changes[name][width - 1] for name, width in widths.items() if name in changes]
+    return sum(found) if found else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from ..facts import NamedBits, Plan
@@ -60,6 +61,33 @@ def undominated_plans(plans: Iterable[Plan]) -> tuple[Plan, ...]:
         if plan is fastest or plan.kind != "split" or not beaten:
             kept.append(plan)
     return tuple(kept)
+
+
+def front(plans: Iterable[Plan], keep: int) -> tuple[Plan, ...]:
+    """Return plans sorted by latency without those that a feasible plan equals or betters in both latency and error.
+
+    Cloud-Only and the fastest split always stay, an Edge-Only where no other Edge-Only beats it. At most `keep` splits are listed, spread
+    evenly, and as many of Edge-Only; the fastest and the strictest are among them.
+    """
+    ranked = sorted(plans, key=lambda p: (p.typical_s, p.latency_p95_s or 0.0, p.error, p.position))
+    listed: dict[str, list[Plan]] = {"cloud-only": [], "split": [], "edge-only": []}
+    least: dict[str, float] = {}
+    for plan in ranked:
+        own = listed[plan.kind]
+        error = least.get(plan.kind, math.inf) if plan.kind == "edge-only" else min(least.values(), default=math.inf)
+        if plan.kind == "cloud-only" or plan.error < error or not own:
+            own.append(plan)
+        if plan.feasible:
+            least[plan.kind] = min(plan.error, least.get(plan.kind, math.inf))
+    kept = [plan for kind in listed for plan in _thinned(listed[kind], keep)]
+    return tuple(plan for plan in ranked if any(plan is other for other in kept))
+
+
+def _thinned(plans: Sequence[Plan], keep: int) -> list[Plan]:
+    """Return `keep` plans, the first and the last among them and the others spread evenly between; all where there are no more."""
+    if len(plans) <= keep:
+        return list(plans)
+    return [plans[i * (len(plans) - 1) // max(keep - 1, 1)] for i in range(keep)]
 
 
 def _no_worse(first: Plan, second: Plan) -> bool:

@@ -1,7 +1,7 @@
 """The planning problem: ops, values, weights, errors and limits as integers.
 
 Solver, exhaustive search, evaluation and report read this and nothing else. Units: time in ns, memory in bits, error in units of
-`error_unit` (10^-6 of the bound, rounded up). Tables over bit-widths have a row for each of 1..8 bits and a last one for float.
+`error_unit` (see `error_scale`), rounded up. Tables over bit-widths have a row for each of 1..8 bits and a last one for float.
 
 A cut is a set of ops closed under predecessors; nothing here or in `cut.py` needs it to be a prefix of the order.
 """
@@ -71,6 +71,7 @@ class Value:
     raw: a graph input, or one reshaped: it has one width, and a wire adds no error to it.
     wire_bits: widths at which it may cross; empty: it crosses at its own width.
     wire_error: units that a wire of 1..8 bits (inner) adds to the value held at 1..8 bits or float (outer); empty: none at all.
+    wire_noise: the same in units of `Limits.tensor_error`; empty: as `wire_error`.
     pack_ns, unpack_ns: time that the edge takes to put it on a wire of 1..8 bits, and the cloud to take it off; empty: none.
     pack_measured, unpack_measured: wire bits at which those were measured.
     """
@@ -85,6 +86,7 @@ class Value:
     raw: bool = False
     wire_bits: tuple[int, ...] = ()
     wire_error: tuple[tuple[int, ...], ...] = ()
+    wire_noise: tuple[tuple[int, ...], ...] = ()
     given_bits: int = 0
     memory_bits: int = NONE
     constant: bool = False
@@ -186,7 +188,10 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a plan must keep to; None is no limit. error: units, summed over all tensors. tensor_error: units, of each tensor."""
+    """What a plan must keep to; None is no limit. error: units, summed over all tensors.
+
+    tensor_error: bound on the noise of each tensor, in units of its own: `build` leaves no widths that break it, `wire_choices` no wires.
+    """
 
     ram_bits: int
     storage_bits: int | None = None
@@ -201,7 +206,8 @@ class Problem:
 
     overlap: op latency is max(compute, traffic), else their sum. packed: codes below 8 bits stay packed in RAM, else each takes 8 bits.
     constants_in_storage: weights and other constants take no RAM, they are read where the model file lies.
-    error_unit: the noise-to-signal ratio of one unit. wire_exempt: the user fixed the wire's bits, so `Limits.tensor_error` spares them.
+    error_unit: the error of one unit, in the measure that `sensitivity` was taken in. wire_exempt: the user fixed the wire's bits, so
+    `Limits.tensor_error` spares them.
     """
 
     values: tuple[Value, ...]

@@ -84,7 +84,7 @@ def search(problem: Problem, positions: Iterable[int], effort: Effort, keep: int
         solved += 1
         spent += outcome.spent_s
         if outcome.pick is not None:
-            found.append(_solution(problem, position, begun.cut, begun.opening.instance, outcome.pick, outcome.bound_ns))
+            found.append(solution_of(problem, position, begun.cut, begun.opening.instance, outcome.pick, outcome.bound_ns))
             found = sorted(found, key=lambda s: (s.figures.latency_ns, s.figures.error, s.position))[:keep]
             found = [s for s in found if s is found[0] or ceiling_ns is None or s.figures.latency_ns <= ceiling_ns]
         if outcome.status in ("feasible", "unknown"):
@@ -132,18 +132,19 @@ def best_effort(problem: Problem, position: int, effort: Effort) -> Solution | N
         loosened = replace(instance, limits=limits)
         outcome = solve(loosened, effort)
         if outcome.pick is not None:
-            return _solution(problem, position, cut, loosened, outcome.pick, outcome.bound_ns)
+            return solution_of(problem, position, cut, loosened, outcome.pick, outcome.bound_ns)
     domains = all_values(instance)
     if not all(domains):
         return None
     pick = least_error(instance, domains)
-    return _solution(problem, position, cut, instance, pick, instance.latency_low())
+    return solution_of(problem, position, cut, instance, pick, instance.latency_low())
 
 
 def _most_ram(instance: Instance) -> int:
     return instance.resident.high() + max(step.high() for step in instance.steps)
 
 
-def _solution(problem: Problem, position: int, cut: Cut, instance: Instance, pick: Pick, bound_ns: int) -> Solution:
+def solution_of(problem: Problem, position: int, cut: Cut, instance: Instance, pick: Pick, bound_ns: int) -> Solution:
+    """Return a pick as a solution."""
     bits = assignment(instance, pick)
     return Solution(position, cut, bits, evaluate(problem, cut, bits), bound_ns)

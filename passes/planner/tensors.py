@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
@@ -14,9 +14,11 @@ from autosplitc.ir import ArrayRef, CompileError, Diagnostic, DType, Graph, at_b
 from autosplitc.targets import Target
 
 from ..facts import Liveness, LiveRange, Request, Sensitivity, WireCosts
+from ..from_bytes import ByteValue, byte_values
 from ..given_codes import GivenCodes, codes_behind, dequantised, given_codes
 from ..quantize.errors import FORBIDDEN_NSR
 from ..roles import Roles
+from .error_tables import LIMIT_UNITS, ErrorScale, error_rows, wire_rows
 from .problem import NONE, Group, Value, Weight
 
 DEFAULT_WIRE_BITS = (1, 2, 4, 6, 8)
@@ -33,30 +35,7 @@ FILE_BITS_PER_CHANNEL = 72
 
 FILE_BITS_PER_WEIGHT = 8 * 1100
 """Estimate of what the nodes that read one weight constant, with their names, add to the model file."""
-
-ERROR_CAP = 10**12
-"""Units at which the error of one tensor saturates, so that sums stay far below 2^63."""
-
-
-@dataclass(frozen=True)
-class ErrorScale:
-    """How errors become integers: the ratio of one unit, and the limit on the sum or else on each tensor."""
-
-    unit: float
-    total: int | None
-    tensor: int | None
-
-    def units(self, nsr: float) -> int:
-        """Return a noise-to-signal ratio in units, rounded up; what is no number counts as the greatest."""
-        scaled = nsr / self.unit
-        return math.ceil(scaled) if scaled < ERROR_CAP else ERROR_CAP
-
-
-def error_scale(request: Request) -> ErrorScale:
-    """Return the scale of a request: 10^-6 of the bound on the sum, or without one of what `min_sqnr_db` leaves to each tensor."""
-    if request.max_error is None:
-        return ErrorScale(10 ** (-request.min_sqnr_db / 10) * 1e-6, None, 10**6)
-    return ErrorScale(request.max_error * 1e-6, 10**6, None) if request.max_error > 0 else ErrorScale(1e-12, 0, None)
+Table: TypeAlias = tuple[tuple[int, ...], ...]
 
 
 def allowed_bits(what: str, flag: str, asked: tuple[int, ...] | None, target: str, takes: tuple[int, ...]) -> tuple[int, ...]:
@@ -105,28 +84,36 @@ class Tensors:
         """Constants held as codes."""
         request = self.request
         allowed = allowed_bits("weights", "--weight-bits", request.weight_bits, self.edge.name, self.edge.weight_bits)
-        nsr = {e.tensor: e.nsr for e in self.sensitivity.weights}
         found: list[Weight] = []
         for name, axis in self.roles.weight_axis.items():
             dims = self.graph.type_of(name).dims
-            bits = self._admitted(allowed, nsr[name], request.weight_bits)
+            bits = self._admitted(allowed, self._nsr[name], request.weight_bits)
             file_bits = FILE_BITS_PER_CHANNEL * dims[axis] + FILE_BITS_PER_WEIGHT
-            found.append(Weight(name, math.prod(dims), bits, self._units(nsr[name]), SCALE_BITS * dims[axis], CONTAINER_BITS, file_bits))
+            found.append(Weight(name, math.prod(dims), bits, self._units(name), SCALE_BITS * dims[axis], CONTAINER_BITS, file_bits))
         return tuple(found)
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:
-        """Activation quantisers. A graph input's has `input_bits` and no error: it is the same for every plan."""
+        """Activation quantisers. A graph input's has `input_bits` and no error: it is the same for every plan.
+
+        So has what a picture's bytes are scaled to; where the codes are the bytes it has 8 bits.
+        """
         request = self.request
         allowed = allowed_bits("activations", "--act-bits", request.act_bits, self.edge.name, self.edge.act_bits)
-        nsr = {e.tensor: e.nsr for e in self.sensitivity.activations}
         roots = dict.fromkeys(self.roles.root[name] for name in self.index if name in self.roles.root)
-        return tuple(
-            Group(root, (request.input_bits,), (0,) * 8)
-            if root in self.graph.input
-            else Group(root, self._admitted(allowed, nsr[root], request.act_bits), self._units(nsr[root]))
-            for root in roots
-        )
+        return tuple(self._group(root, allowed) for root in roots)
+
+    def _group(self, root: str, allowed: tuple[int, ...]) -> Group:
+        made = self._from_bytes.get(root)
+        if made is not None and made.bounds is not None:
+            return Group(root, (8,), (0,) * 8)
+        if made is not None or root in self.graph.input:
+            return Group(root, (self.request.input_bits,), (0,) * 8)
+        return Group(root, self._admitted(allowed, self._nsr[root], self.request.act_bits), self._units(root))
+
+    @cached_property
+    def _from_bytes(self) -> Mapping[str, ByteValue]:
+        return byte_values(self.graph)
 
     @cached_property
     def values(self) -> tuple[Value, ...]:
@@ -140,13 +127,15 @@ class Tensors:
         root = self.roles.root.get(name, "")
         raw = type_.dtype is DType.F32 and (life.alias_of or name) in self.graph.input and name not in self._dequantised
         wire_bits: tuple[int, ...] = ()
-        wire_error: tuple[tuple[int, ...], ...] = ()
+        wire_error: Table = ()
+        wire_noise: Table = ()
         if raw:
             wire_bits = (self.request.input_bits,)
         elif type_.dtype is DType.F32:
             wire_error = self._wire_errors.get(name) or self._wire_errors.get(root, ())
             wire_bits = self._wire_bits if wire_error else ()
             wire_error = self._without_resending(name, wire_error)
+            wire_noise = self._without_resending(name, self._wire_noise.get(name) or self._wire_noise.get(root, ()))
         free = WireCosts(name, (), ())
         packing = self.wires.get(name, free) if wire_bits else free
         return Value(
@@ -160,6 +149,7 @@ class Tensors:
             raw=raw,
             wire_bits=wire_bits,
             wire_error=wire_error,
+            wire_noise=wire_noise,
             given_bits=self.given.bits.get(name, 0),
             memory_bits=self.given.memory_bits.get(name, NONE),
             constant=name in self._constant,
@@ -169,7 +159,7 @@ class Tensors:
             unpack_measured=packing.unpack_measured,
         )
 
-    def _without_resending(self, name: str, errors: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
+    def _without_resending(self, name: str, errors: Table) -> Table:
         """Return the errors of a wire: none at the bits of codes that the model dequantises, since those codes are what is sent then."""
         codes = codes_behind(self.graph, name)
         if not codes:
@@ -183,28 +173,49 @@ class Tensors:
         return tuple(sorted(asked or {*DEFAULT_WIRE_BITS, *self.edge.act_bits}))
 
     @cached_property
-    def _wire_errors(self) -> Mapping[str, tuple[tuple[int, ...], ...]]:
+    def _nsr(self) -> Mapping[str, tuple[float, ...]]:
+        return {e.tensor: e.nsr for e in (*self.sensitivity.weights, *self.sensitivity.activations)}
+
+    @cached_property
+    def _errors(self) -> Mapping[str, tuple[float, ...]]:
+        """What is summed, by tensor."""
+        return error_rows(self.sensitivity)
+
+    @cached_property
+    def _wire_errors(self) -> Mapping[str, Table]:
         """Units that a wire adds, [held at 1..8 bits or float][wire of 1..8 bits], by activation."""
+        if self.sensitivity.measure == "sqnr":
+            return {name: tuple(tuple(map(self.scale.units, row)) for row in table) for name, table in self._wire_nsr.items()}
+        return {name: tuple(tuple(map(self.scale.units, row)) for row in wire_rows(self._errors[name])) for name in self._wire_nsr}
+
+    @cached_property
+    def _wire_noise(self) -> Mapping[str, Table]:
+        """The same in units of the limit on single tensors; empty where there is none, or those are what is summed."""
+        if self.scale.tensor_unit is None or self.sensitivity.measure == "sqnr":
+            return {}
+        return {name: tuple(tuple(map(self.scale.noise, row)) for row in table) for name, table in self._wire_nsr.items()}
+
+    @cached_property
+    def _wire_nsr(self) -> Mapping[str, tuple[tuple[float, ...], ...]]:
         table = read_array(self.sensitivity.wire_nsr)
         return {
-            e.tensor: tuple(self._units(row) for row in block.tolist())
+            e.tensor: tuple(map(tuple, block.tolist()))
             for e, block in zip(self.sensitivity.activations, table, strict=True)
             if min(e.nsr) < FORBIDDEN_NSR
         }
 
-    def _units(self, nsr: Iterable[float]) -> tuple[int, ...]:
-        return tuple(map(self.scale.units, nsr))
+    def _units(self, name: str) -> tuple[int, ...]:
+        return tuple(map(self.scale.units, self._errors[name]))
 
     def _admitted(self, bits: tuple[int, ...], nsr: tuple[float, ...], asked: tuple[int, ...] | None) -> tuple[int, ...]:
-        """Return the widths at which a tensor keeps the limit on its own error.
+        """Return the widths at which a tensor keeps the limit on its own noise.
 
         Where none does it is the widest, where the user fixed one it is that; empty for a tensor that cannot be quantised.
         """
         bits = tuple(b for b in bits if nsr[b - 1] < FORBIDDEN_NSR)
-        limit = self.scale.tensor
-        if limit is None or (asked is not None and len(asked) == 1):
+        if self.scale.tensor_unit is None or (asked is not None and len(asked) == 1):
             return bits
-        return tuple(b for b in bits if self.scale.units(nsr[b - 1]) <= limit) or bits[-1:]
+        return tuple(b for b in bits if self.scale.noise(nsr[b - 1]) <= LIMIT_UNITS) or bits[-1:]
 
 
 def nanoseconds(seconds: float) -> int:
