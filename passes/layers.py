@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,12 @@ from .roles import Roles
 from .rounding_cache import RoundedOp, array_ref
 from .walk import Inputs
 
-RUNS = {"fast": 64, "normal": 256, "best": 1024}
+Effort: TypeAlias = Literal["fast", "normal", "best"]
+"""How far rounding goes."""
+
+RUNS: Mapping[Effort, int] = {"fast": 64, "normal": 256, "best": 1024}
 """Runs of the calibration data that weights are rounded on, at most, by effort."""
-ROWS = {"fast": 2048, "normal": 8192, "best": 16384}
+ROWS: Mapping[Effort, int] = {"fast": 2048, "normal": 8192, "best": 16384}
 """Rows of a layer's input matrix that are looked at, spread over runs and places, by effort."""
 
 
@@ -63,7 +67,7 @@ class Layer:
         return RoundedOp(weight, RoundedBias(self.op.name, bits, array_ref(own + rounded.shift.reshape(-1), DType.F32)))
 
 
-def layers_of(graph: Graph, found: Roles, effort: str, ops: Iterable[Op], take: Callable[[str], bool]) -> Iterator[Layer]:
+def layers_of(graph: Graph, found: Roles, effort: Effort, ops: Iterable[Op], take: Callable[[str], bool]) -> Iterator[Layer]:
     """Yield the layers among `ops` whose weight constant `take` wants and no op reads as numbers."""
     for op in ops:
         name = op.inputs[1] if len(op.inputs) > 1 else ""

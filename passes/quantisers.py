@@ -39,9 +39,9 @@ class Quantisers:
         return None if clips is None else clips.blob.read().view("<f8").reshape(clips.type.dims)
 
     def affine(self, value: str, bits: int) -> Affine:
-        """Return the quantiser of a value at 1..8 bits. Raises KeyError for a value without a range."""
+        """Return the quantiser of a value at 1..8 bits; 8 bits hold a picture's bytes as they are. Raises KeyError without a range."""
         found = self.of_value[value]
-        if self._clips is None:
+        if self._clips is None or (found.exact and bits == INNER_BITS):
             return affine_of_range(found.low, found.high, bits)
         low, high = self._clips[self._row[value], bits - 1].tolist()
         return affine_of_range(low, high, bits)

@@ -14,7 +14,7 @@ from .base import Env, Pass
 from .cache_keys import digest_of
 from .execute import runnable_part
 from .facts import Choice, Plan, Ranges, Refinement, Request, Solutions
-from .layers import ROWS, RUNS, Layer, layers_of
+from .layers import ROWS, RUNS, Effort, Layer, layers_of
 from .quantisers import Quantisers
 from .quantize import Affine, round_layer
 from .quantize.insert import ABSORBED
@@ -62,7 +62,7 @@ class _Chain:
     graph: Graph
     ops: list[Op]
     env: Env
-    effort: str
+    effort: Effort
     bits: Mapping[str, int]
     codes: Codes
 

@@ -16,7 +16,7 @@ from .base import Env, Pass
 from .cache_keys import digest_of
 from .execute import runnable_part
 from .facts import Ranges, Request, Rounding
-from .layers import ROWS, RUNS, Layer, layers_of
+from .layers import ROWS, RUNS, Effort, Layer, layers_of
 from .quantisers import Quantisers
 from .quantize import WEIGHT_BITS, Affine, fake_quantize, round_layer_widths
 from .roles import Roles, roles
@@ -74,7 +74,7 @@ class _Table:
     graph: Graph
     roles: Roles
     env: Env
-    effort: str
+    effort: Effort
     widths: tuple[int, ...]
     held: Mapping[str, Affine]
 
@@ -101,7 +101,7 @@ class _Table:
         return self.held.get(self.roles.root.get(layer.op.inputs[0], ""))
 
     def _look(self, layer: Layer, keys: Mapping[tuple[str, int], str], done: dict[tuple[str, int], RoundedOp]) -> OnLayer:
-        def look(op: Op, inputs: Inputs) -> Rounds | None:
+        def look(_: Op, inputs: Inputs) -> Rounds | None:
             affine = self._affine(layer)
             held = inputs.exact if affine is None else [fake_quantize(value, affine) for value in inputs.exact]
             wanted = tuple(bits for bits in self.widths if (layer.const, bits) not in done)
@@ -114,9 +114,10 @@ class _Table:
         return look
 
 
-def effort_of(option: str, request: Request | None) -> str:
+def effort_of(option: str, request: Request | None) -> Effort:
     """Return the effort that an option asks for, else the request's. Raises CompileError (AS156)."""
-    effort = option or (request.effort if request else "normal")
-    if effort not in RUNS:
-        raise CompileError(Diagnostic("AS156", f"unknown effort {effort!r}", notes=(f"there are {', '.join(RUNS)}",), hint="--effort normal"))
-    return effort
+    asked = option or (request.effort if request else "normal")
+    for effort in RUNS:
+        if effort == asked:
+            return effort
+    raise CompileError(Diagnostic("AS156", f"unknown effort {asked!r}", notes=(f"there are {', '.join(RUNS)}",), hint="--effort normal"))

@@ -34,11 +34,12 @@ class RoundedOp:
 
     def to_bytes(self) -> bytes:
         """Return the arrays in numpy's archive format."""
-        arrays = {"codes": read(self.weight.codes), "scale": read(self.weight.scale), "nsr": np.float64(self.weight.nsr)}
+        nsr = np.array(self.weight.nsr, np.float64)
+        arrays: dict[str, NDArray[Any]] = {"codes": read(self.weight.codes), "scale": read(self.weight.scale), "nsr": nsr}
         if self.bias is not None:
             arrays["bias"] = read(self.bias.values)
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, **arrays)
+        np.savez_compressed(buffer, allow_pickle=False, **arrays)
         return buffer.getvalue()
 
 

@@ -1,7 +1,7 @@
 """Walks a graph op by op over samples, with every value as the float model has it and as a quantised edge holds it.
 
-Passes that round weights look at each layer's inputs on the way and say what its weights become. Values are dropped after their last reader,
-so memory holds what is alive at one place; `runs_that_fit` says for how many runs that is enough.
+Passes that round weights look at each layer's inputs on the way and say what its weights become. Values are dropped after their last
+reader, so memory holds what is alive at one place; `runs_that_fit` says for how many runs that is enough.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def _hold(state: _State, name: str, values: Runs, codes: Codes) -> None:
         state.held[name] = [fake_quantize(value, codes.affine[name]) for value in values]
 
 
-def _run_on_edge(graph: Graph, op: Op, names: list[str], feeds: list[Feed], codes: Codes, rounds: Rounds | None) -> dict[str, Runs]:
+def _run_on_edge(graph: Graph, op: Op, names: list[str], feeds: Sequence[Feed], codes: Codes, rounds: Rounds | None) -> dict[str, Runs]:
     local, changed = _with_rounds(graph, op, rounds)
     if op.name not in codes.inner:
         return _run(local, changed, names, feeds)
@@ -142,7 +142,7 @@ def _run_on_edge(graph: Graph, op: Op, names: list[str], feeds: list[Feed], code
     return _activate(graph, op, before, inner)
 
 
-def _activate(graph: Graph, op: Op, before: str, feeds: list[Feed]) -> dict[str, Runs]:
+def _activate(graph: Graph, op: Op, before: str, feeds: Sequence[Feed]) -> dict[str, Runs]:
     """Apply an op's fused activation alone: that of an addition of zero."""
     zero = Const(fresh_name({before, op.result}, "zero"), TensorType(op.type.dtype, ()), blob_from_array(np.zeros((), np.float32)))
     act = Attrs.of({k: v for k, v in op.attrs.items() if k.startswith("act")})
@@ -166,7 +166,7 @@ def _with_rounds(graph: Graph, op: Op, rounds: Rounds | None) -> tuple[Graph, Op
     return replace(graph, consts=(*kept, *made)), replace(op, inputs=inputs)
 
 
-def _run(graph: Graph, op: Op, names: list[str], feeds: list[Feed]) -> dict[str, Runs]:
+def _run(graph: Graph, op: Op, names: list[str], feeds: Sequence[Feed]) -> dict[str, Runs]:
     """Run one op alone on every feed."""
     read = set(op.inputs)
     inputs = tuple(Value(name, graph.type_of(name)) for name in dict.fromkeys(op.inputs) if name and not graph.is_const(name))
@@ -184,7 +184,7 @@ def _run(graph: Graph, op: Op, names: list[str], feeds: list[Feed]) -> dict[str,
 def runs_that_fit(graph: Graph, most: int) -> int:
     """Return how many runs a walk can hold in both worlds: at least one, at most `most`."""
     last = {name: i for i, op in enumerate(graph.ops) for name in op.inputs}
-    size = {name: (at_batch_one(t).elements or 0) * max(1, t.dtype.bits // 8) for name, t in graph.types.items() if not graph.is_const(name)}
+    size = {name: (at_batch_one(t).elements or 0) * t.dtype.bits // 8 for name, t in graph.types.items() if not graph.is_const(name)}
     live = sum(size[name] for name in graph.input)
     peak = live
     for i, op in enumerate(graph.ops):

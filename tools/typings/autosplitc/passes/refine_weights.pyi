@@ -1,0 +1,1 @@
+from passes.refine_weights import *

@@ -1,0 +1,1 @@
+from passes.round_weights import *

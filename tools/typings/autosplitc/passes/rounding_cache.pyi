@@ -1,0 +1,1 @@
+from passes.rounding_cache import *
