@@ -6,7 +6,7 @@ comes nor the groups in which values are returned change any figure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, TypeAlias
 
@@ -23,16 +23,22 @@ from autosplitc.ir import (
     TensorType,
     at_batch_one,
     blob_from_array,
+    did_you_mean,
     numpy_dtype,
     pre_activation,
 )
 
 from .base import Data, Env, Pass
+from .clips import clips_of
 from .execute import Execution, groups, load, runnable_part
-from .facts import Ranges, SeenSize, ValueRange
+from .facts import Ranges, Request, SeenSize, ValueRange
 from .feeds import NOISE_FILLS, Feed, feeds_of, noise_feeds
+from .from_bytes import byte_values
+from .quantize.clipping import METHODS
 from .quantize.extent import Extent, Levels
+from .quantize.flat import curved_range
 from .quantize.histogram import COLUMNS, histogram_of
+from .roles import roles
 
 Feeds: TypeAlias = Callable[[], Iterator[Feed]]
 """Starts the data from the beginning."""
@@ -61,6 +67,7 @@ class _Survey:
     runs: int = 0
     extents: dict[str, Extent] = field(default_factory=dict[str, Extent])
     levels: dict[str, Levels] = field(default_factory=dict[str, Levels])
+    of_bytes: Mapping[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
     rows: dict[str, NDArray[np.float64]] = field(default_factory=dict[str, NDArray[np.float64]])
 
     def extent(self, name: str) -> Extent:
@@ -69,6 +76,8 @@ class _Survey:
 
     def bounds(self, name: str) -> tuple[float, float]:
         """Range of a value: from level 0 to level 255 of a picture's bytes, else what was seen."""
+        if name in self.of_bytes:
+            return self.of_bytes[name]
         top = self.levels[name].high if name in self.levels else None
         return (0.0, top) if top is not None else (self.extent(name).low, self.extent(name).high)
 
@@ -82,6 +91,8 @@ class Calibrate(Pass):
     """Runs `main` on the calibration data, or on seeded noise where there is none, and records `ranges`.
 
     noise_samples: runs on noise. histogram_runs: at most so many runs, evenly spaced, go into histograms (all go into ranges).
+    method: how the bounds of quantisers come from histograms, one of `METHODS` or `auto`, which takes what is best at each width.
+    percentile: share of a value's elements within its bounds under method `percentile`, on each side, in %.
     """
 
     name: ClassVar[str] = "calibrate"
@@ -90,17 +101,17 @@ class Calibrate(Pass):
 
     noise_samples: int = 4
     histogram_runs: int = 64
+    method: str = "auto"
+    percentile: float = 99.99
 
     def apply(self, module: Module, env: Env) -> Module:
         """Return the module with `ranges`.
 
-        Raises CompileError: AS154 an option below 1, AS323 the model does not run on the data, AS324 ONNX Runtime does not load it,
-        AS325 an input is no tensor.
+        Raises CompileError: AS114 an unknown method, AS154 an option that is out of bounds, AS323 the model does not run on the data,
+        AS324 ONNX Runtime does not load it, AS325 an input is no tensor.
         Warns: AS320 no data, AS322 values were NaN or infinite, AS326 ops of custom domains cannot be run.
         """
-        for option, value in (("noise-samples", self.noise_samples), ("histogram-runs", self.histogram_runs)):
-            if value < 1:
-                raise CompileError(Diagnostic("AS154", f"{option} is {value}: at least 1 is needed", hint=f"--set calibrate.{option}=4"))
+        self._check_options()
         graph, foreign = runnable_part(module.main)
         for op in foreign:
             message = f"ONNX Runtime has no op {op.kind.removeprefix('onnx.')}: what it makes, and all that follows, has no ranges"
@@ -110,7 +121,25 @@ class Calibrate(Pass):
             raise CompileError([Diagnostic("AS325", f"no data can be given for {v.type}", f'input "{v.name}"') for v in opaque])
         survey, samples = self._on_data(graph, env, env.calib) if env.calib is not None else self._on_noise(graph, env)
         _warn_not_finite(module.main, survey, env)
-        return module.with_fact(_ranges(module.main, survey, samples))
+        ranges = _ranges(module.main, survey, samples)
+        request = module.get(Request)
+        clips = self._clips(module.main, ranges, survey, request.keep_float if request else "")
+        return module.with_fact(replace(ranges, clips=_stored(clips)))
+
+    def _check_options(self) -> None:
+        for option, value in (("noise-samples", self.noise_samples), ("histogram-runs", self.histogram_runs)):
+            if value < 1:
+                raise CompileError(Diagnostic("AS154", f"{option} is {value}: at least 1 is needed", hint=f"--set calibrate.{option}=4"))
+        if not 50 < self.percentile <= 100:
+            message = f"percentile is {self.percentile:g}: above 50 and at most 100 is needed"
+            raise CompileError(Diagnostic("AS154", message, hint="--set calibrate.percentile=99.99"))
+        if self.method not in ("auto", *METHODS):
+            message = f"calibrate has no method {self.method!r}: auto, {', '.join(METHODS)}"
+            raise CompileError(Diagnostic("AS114", message, hint=did_you_mean(self.method, ("auto", *METHODS))))
+
+    def _clips(self, graph: Graph, ranges: Ranges, survey: _Survey, keep_float: str) -> NDArray[np.float64] | None:
+        rows = np.stack([survey.rows[v.value] for v in ranges.values if v.histogram >= 0]) if survey.rows else np.zeros((0, COLUMNS))
+        return clips_of(graph, roles(graph, keep_float), ranges.values, rows, self.method, self.percentile)
 
     def _on_data(self, graph: Graph, env: Env, data: Data) -> tuple[_Survey, _Samples]:
         samples = _Samples(lambda: feeds_of(graph, data.batches()), data.samples, calibrated=True, where="calibration data")
@@ -143,7 +172,8 @@ class Calibrate(Pass):
 
     def _survey(self, graph: Graph, env: Env, samples: _Samples) -> _Survey:
         """Return what is seen of the inputs, of all watched results, and of what stands before fused activations."""
-        survey = _Survey()
+        bounds = {name: made.bounds for name, made in byte_values(graph).items()}
+        survey = _Survey(of_bytes={name: known for name, known in bounds.items() if known is not None})
         self._observe(graph, env, samples, survey, None)
         names = [*_watched(graph), *(pre_activation(graph, op) for op in graph.ops if "act" in op.attrs and _is_watched(op.type))]
         for group in groups(graph, names):
@@ -214,19 +244,24 @@ def _ranges(graph: Graph, survey: _Survey, samples: _Samples) -> Ranges:
     for name in (n for n in names if graph.types[n].dtype.is_float and not graph.types[n].wraps):
         low, high = survey.bounds(name)
         before = survey.extent(inner.get(name, ""))
-        exact = name in survey.levels and survey.levels[name].high is not None
-        inside = (before.low, before.high) if before.seen else (None, None)
+        exact = name in survey.of_bytes or (name in survey.levels and survey.levels[name].high is not None)
+        inside = _curved(graph, name, before) if before.seen else (None, None)
         values.append(ValueRange(name, low, high, *inside, histogram=index.get(name, -1), exact=exact))
     unknown = (n for n in names if at_batch_one(graph.types[n]).elements is None and not graph.types[n].wraps)
     sizes = tuple(SeenSize(name, survey.extent(name).elements) for name in unknown)
-    histograms = _stacked([survey.rows[name] for name in index])
+    histograms = _stored(np.stack([survey.rows[name] for name in index]) if index else None)
     return Ranges(graph.name, samples.calibrated, samples.count, tuple(values), sizes, histograms)
 
 
-def _stacked(rows: list[NDArray[np.float64]]) -> ArrayRef | None:
-    if not rows:
-        return None
-    return ArrayRef(TensorType(DType.F64, (len(rows), COLUMNS)), blob_from_array(np.stack(rows)))
+def _curved(graph: Graph, name: str, before: Extent) -> tuple[float, float]:
+    """Return the range of what stands before a fused activation, as far as the activation is not flat there."""
+    attrs = graph.producer[name].attrs
+    alpha, beta = attrs.float_("act_alpha", 0.2), attrs.float_("act_beta", 0.5)
+    return curved_range(attrs.str_("act"), alpha, beta, before.low, before.high)
+
+
+def _stored(array: NDArray[np.float64] | None) -> ArrayRef | None:
+    return None if array is None else ArrayRef(TensorType(DType.F64, array.shape), blob_from_array(array))
 
 
 def _warn_not_finite(graph: Graph, survey: _Survey, env: Env) -> None:

@@ -93,7 +93,8 @@ class Request(Fact):
 
 @dataclass(frozen=True, slots=True)
 class ValueRange:
-    """Range of a float value over all samples; `inner_*` is the range before the op's fused activation (None without one).
+    """Range of a float value over all samples; `inner_*` is the range before the op's fused activation (None without one), as far as the
+    activation is not flat there.
 
     `histogram` is an index into `Ranges.histograms`, -1 without: the value was never seen, or not finite, or is not f32. `exact` says that
     8 bits hold every element exactly (a picture's bytes).

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from autosplitc.ir import (
     ABSENT,
+    ACT_GAIN,
+    ArrayRef,
     Attrs,
     Const,
     DType,
@@ -30,6 +32,7 @@ from autosplitc.ir import (
     pack_bits,
 )
 
+from ..from_bytes import byte_values
 from ..roles import Roles
 from ..rounded import Rounded
 from .affine import Affine, quantize_array
@@ -41,7 +44,7 @@ ABSORBED = ("relu", "clip")
 ON_CODES = ("max_pool", "reshape", "flatten", "squeeze", "unsqueeze", "identity", "transpose", "slice", "split")
 """Ops of class `same` whose standard form takes 8-bit codes."""
 
-SUFFIXES = ("q", "dq", "raw", "scale", "inner", "wire", "rx", "cast", "cloud")
+SUFFIXES = ("q", "dq", "raw", "scale", "inner", "act", "gain", "wire", "rx", "cast", "cloud")
 """Endings of the names that quantisation and the cut add."""
 
 
@@ -131,14 +134,25 @@ def dequantize_op(codes: str, result: str, affine: Affine, type_: TensorType) ->
 
 
 def build_edge(recipe: EdgeRecipe) -> EdgePart:
-    """Return the edge part: the first `position` ops on codes, with their weights and biases as integers."""
+    """Return the edge part: the first `position` ops on codes, with their weights and biases as integers.
+
+    Where codes are a picture's bytes, the arithmetic between is left out.
+    """
     part = EdgePart(recipe)
     ops = recipe.graph.ops[: recipe.position]
+    for name, made in byte_values(recipe.graph).items():
+        if made.ops[-1] in ops and part.is_coded(name) and made.are_codes(part.affine_of(name)):
+            part.codes[name] = made.codes
+    arithmetic = {op.name for name, made in byte_values(recipe.graph).items() if name in part.codes for op in made.ops}
     for op in ops:
-        if op.name in recipe.roles.quantised:
+        if op.name in arithmetic:
+            continue
+        if op.kind == "concat" and _is_of_one_scale(part, op):
+            _add_on_codes(part, op, len(op.inputs))
+        elif op.name in recipe.roles.quantised:
             _add_quantised(part, op)
         elif op.kind in ON_CODES and part.is_coded(op.inputs[0]):
-            _add_on_codes(part, op)
+            _add_on_codes(part, op, 1)
         else:
             _add_float(part, op)
     made = {result for op in ops for result in op.results}
@@ -161,13 +175,20 @@ def _add_float(part: EdgePart, op: Op) -> None:
     part.ops.append(Op(tuple(_raw_name(part, r) for r in op.results), op.kind, inputs, op.attrs, op.types, op.loc))
 
 
-def _add_on_codes(part: EdgePart, op: Op) -> None:
-    data = part.read_codes(op.inputs[0])
+def _is_of_one_scale(part: EdgePart, op: Op) -> bool:
+    """Whether the operands of a Concat and its result have the very same quantiser."""
+    values = (*op.inputs, op.result)
+    return all(part.is_coded(v) for v in values) and len({part.affine_of(v) for v in values}) == 1
+
+
+def _add_on_codes(part: EdgePart, op: Op, count: int) -> None:
+    """Add an op that moves codes: its first `count` inputs and its results are codes."""
+    data = tuple(part.read_codes(name) for name in op.inputs[:count])
     part.codes.update((result, part.recipe.named(result, "q")) for result in op.results if result)
     results = tuple(part.codes[r] if r else ABSENT for r in op.results)
     types = tuple(part.code_type(r) if r else t for r, t in zip(op.results, op.types, strict=True))
-    others = tuple(part.read_float(name) for name in op.inputs[1:])
-    part.ops.append(Op(results, op.kind, (data, *others), op.attrs, types, op.loc))
+    others = tuple(part.read_float(name) for name in op.inputs[count:])
+    part.ops.append(Op(results, op.kind, (*data, *others), op.attrs, types, op.loc))
 
 
 def _add_quantised(part: EdgePart, op: Op) -> None:
@@ -187,7 +208,19 @@ def _add_quantised(part: EdgePart, op: Op) -> None:
     part.ops.append(Op((inner,), op.kind, inputs, plain, op.types, op.loc))
     part.ops.append(quantize_op(inner, codes, affine, op.type.with_dtype(code_dtype(8, signed=False))))
     part.ops.append(dequantize_op(codes, numbers, affine, op.type))
-    part.ops.append(Op((result,), act, (numbers,), activation_attrs(op.attrs), op.types, Loc(op.loc.names[-1:])))
+    gain = op.attrs.get(ACT_GAIN)
+    made = recipe.named(op.result, "act") if isinstance(gain, ArrayRef) else result
+    part.ops.append(Op((made,), act, (numbers,), activation_attrs(op.attrs), op.types, Loc(op.loc.names[-1:])))
+    if isinstance(gain, ArrayRef):
+        part.ops.append(Op((result,), "mul", (made, _gain(part, op, gain)), Attrs(), op.types, Loc((f"{op.loc.names[-1]}.gain",))))
+
+
+def _gain(part: EdgePart, op: Op, gain: ArrayRef) -> str:
+    """Add the factors of an op's channels, shaped to meet axis 1, and return their name."""
+    shape = (*gain.type.dims, *(1,) * (len(op.type.shape or ()) - 2))
+    const = Const(part.recipe.named(op.result, "gain"), TensorType(gain.type.dtype, shape), gain.blob, op.loc)
+    part.consts[const.name] = const
+    return const.name
 
 
 def _cuts_off(part: EdgePart, op: Op) -> bool:
@@ -203,8 +236,8 @@ def _cuts_off(part: EdgePart, op: Op) -> bool:
 
 
 def activation_attrs(attrs: Attrs) -> Attrs:
-    """Return a fused activation's parameters as attributes of the op alone (`low`, `high`, `alpha`, `beta`)."""
-    return Attrs.of({k.removeprefix("act_"): v for k, v in attrs.items() if k.startswith("act_")})
+    """Return a fused activation's parameters as attributes of the op alone (`low`, `high`, `alpha`, `beta`); its gain is none of them."""
+    return Attrs.of({k.removeprefix("act_"): v for k, v in attrs.items() if k.startswith("act_") and k != ACT_GAIN})
 
 
 def _operand(part: EdgePart, op: Op, index: int) -> str:

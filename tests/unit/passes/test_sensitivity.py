@@ -71,7 +71,7 @@ def network() -> Graph:
 def measured(images: NDArray[np.float32]) -> tuple[Sensitivity, NDArray[np.float64]]:
     """Run both passes; return the fact and its wire table."""
     env = Env(load_target("eyeriss"), load_target("tpu"), parse_network("3mbps"), calib=Images(images))
-    module = MeasureSensitivity().apply(Calibrate().apply(Module((network(),)), env), env)
+    module = MeasureSensitivity().apply(Calibrate(method="min-max").apply(Module((network(),)), env), env)
     fact = module.fact(Sensitivity)
     return fact, fact.wire_nsr.blob.read().view(np.float64).reshape(fact.wire_nsr.type.dims)
 

@@ -1,0 +1,90 @@
+"""Clips: the bounds of every value's quantiser at 1..8 bits, as `Ranges` holds them.
+
+Operands of a Concat that are made alike are given the bounds of its result, so that at equal bits they have equal scales and a Concat only
+copies codes. Pools of maxima, Reshape and their like share the quantiser of what they read (`roles.py`). An average pool does not: averages
+spread less than what they are made of, engines requantise in the same pass, and so a scale of its own costs nothing and is finer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosplitc.ir import Graph, Op
+
+from .facts import ValueRange
+from .quantize.clipping import clip_bounds
+from .quantize.errors import BITS
+from .roles import Roles
+
+AUTO = ("mse",) * 8
+"""Method at 1..8 bits under `auto`."""
+
+JOINT_FACTOR = 2.0
+"""Bounds are made equal where the common ones are at most so much wider than each: that costs one bit at the most."""
+
+Bounds = NDArray[np.float64]
+
+
+def clips_of(
+    graph: Graph, found: Roles, values: tuple[ValueRange, ...], rows: NDArray[np.float64], method: str, percentile: float
+) -> Bounds | None:
+    """Return the bounds f64[values, 8, 2]; None where each value's are its `low` and `high` at every width.
+
+    rows: histograms f64[n, COLUMNS] by `ValueRange.histogram`. Values without one, and those that 8 bits hold exactly, are not clipped.
+    """
+    by_name = {value.value: value for value in values}
+    joint = _Joint(by_name)
+    for op in graph.ops:
+        if op.kind == "concat" and op.name in found.quantised:
+            joint.add(graph, found, op)
+    if method == "min-max" and not joint.owner:
+        return None
+    bounds = {value.value: _bounds(value, rows, method, percentile) for value in values}
+    return np.stack([bounds[joint.top(value.value)] for value in values]) if values else None
+
+
+def _bounds(value: ValueRange, rows: NDArray[np.float64], method: str, percentile: float) -> Bounds:
+    if value.histogram < 0 or value.exact:
+        return np.tile(np.array([value.low, value.high]), (len(BITS), 1))
+    methods = AUTO if method == "auto" else (method,) * len(BITS)
+    made = {m: clip_bounds(rows[value.histogram], value.low, value.high, m, percentile) for m in set(methods)}
+    return np.stack([made[m][bits - 1] for bits, m in zip(BITS, methods, strict=True)])
+
+
+@dataclass
+class _Joint:
+    """Values that have the bounds of another: `owner` maps each to the result of the Concat that reads it."""
+
+    ranges: Mapping[str, ValueRange]
+    owner: dict[str, str] = field(default_factory=dict[str, str])
+
+    def top(self, name: str) -> str:
+        """Return the value whose bounds a value has."""
+        while name in self.owner:
+            name = self.owner[name]
+        return name
+
+    def add(self, graph: Graph, found: Roles, op: Op) -> None:
+        """Give a Concat's operands, and all that shares their bounds already, the bounds of its result where that fits them all."""
+        if op.result not in found.coded or not all(name in found.coded for name in op.inputs):
+            return
+        tops = {self.top(found.root[name]) for name in op.inputs}
+        members = tops | {name for name in self.owner if self.top(name) in tops}
+        if op.result not in tops and all(self._fits(graph, name, op.result) for name in members):
+            self.owner.update((name, op.result) for name in tops)
+
+    def _fits(self, graph: Graph, name: str, result: str) -> bool:
+        """Whether a value made on the edge loses little by the result's bounds, and an activation in it stays one that engines absorb."""
+        maker = graph.producer.get(name)
+        mine, joint = self.ranges.get(name), self.ranges.get(result)
+        if maker is None or mine is None or joint is None or mine.histogram < 0 or joint.histogram < 0:
+            return False
+        low, high = min(mine.low, joint.low, 0.0), max(mine.high, joint.high, 0.0)
+        alike = high - low <= JOINT_FACTOR * (max(mine.high, 0.0) - min(mine.low, 0.0))
+        same_zero = (mine.low >= 0) == (joint.low >= 0)
+        inside = "act_high" not in maker.attrs or high <= maker.attrs.float_("act_high", 0.0)
+        return alike and same_zero and inside
