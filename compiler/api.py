@@ -11,9 +11,11 @@ from autosplitc.targets import parse_size_bytes
 from .api_checks import check_options, text_of
 from .driver import compile_model
 from .hooks import Watch
+from .like import like_bundle
 from .options import Options
 from .request import Model
 from .result import Result
+from .values import parse_max_drop
 
 
 def compile(
@@ -26,6 +28,7 @@ def compile(
     force: bool = False,
     calib: str | Path | None = None,
     evaluation: str | Path | None = None,
+    preprocess: str = "none",
     input_shapes: Mapping[str, Iterable[int]] | None = None,
     edge_memory: int | str | None = None,
     edge_storage: int | str | None = None,
@@ -33,6 +36,12 @@ def compile(
     weight_bits: Iterable[int] | None = None,
     act_bits: Iterable[int] | None = None,
     wire_bits: Iterable[int] | None = None,
+    metric: str = "",
+    max_drop: float | str | Iterable[float] | None = None,
+    max_evals: int = 20,
+    sensitivity: str = "",
+    effort: str = "normal",
+    like: str | Path | None = None,
     min_sqnr_db: float = 30.0,
     max_error: float | None = None,
     max_latency_s: float | None = None,
@@ -53,11 +62,17 @@ def compile(
     10^6 bit/s (see docs/network.md).
     output: folder for the bundle; without it the bundle lies in a temporary folder until `Result.save`. force: write it into a folder
     that holds other things.
-    calib: samples for ranges, `.npz` with an array [samples, ...] for every input, or `.npy` for a model with one. Without it ranges come
-    from seeded noise. evaluation: samples on which the emitted graphs are measured, with `labels` [samples] in the `.npz` where it has any.
+    calib: samples for ranges, `.npz` with an array [samples, ...] for every input, `.npy` for a model with one, a folder of images, or
+    `package.module:function` (see docs/data.md). Without it ranges come from seeded noise. evaluation: samples on which the emitted graphs
+    are measured, with `labels` [samples] in the `.npz` where it has any. preprocess: what pictures' bytes go through, as `--preprocess`.
     input_shapes: sizes of inputs that the model leaves open, by name, batch first.
     edge_memory, edge_storage: limits in bytes, or texts such as `96KiB`; by default the target's. input_bits: bits a value of the raw input
     that crosses. weight_bits, act_bits, wire_bits: bit-widths to choose from, 1 to 8; by default what the edge target allows.
+    metric: `top1`, `top5`, `agreement`, `sqnr`, or `package.module:function` (see docs/accuracy.md); "" for what the data allow.
+    max_drop: accuracy that may be lost on `evaluation`, as a share of 1 (0.01: one point), several, or a text such as `0,1%,5%`; None:
+    0.01 with `evaluation`; `none`: no limit. Several give a bundle each: see `Result.by_drop`. max_evals: plans that may be measured.
+    sensitivity: `mse`, `sqnr`, `output`, or "" for `output` with data and `sqnr` without. effort: `fast`, `normal` or `best`.
+    like: an earlier bundle, whose options stand in for arguments that are left at their defaults.
     min_sqnr_db: least signal-to-noise ratio of every tensor, in dB. max_error: bound on the sum of noise-to-signal power ratios, in place
     of it. max_latency_s: bound on the end-to-end latency, in seconds.
     cut: names of the tensors that are to cross. keep_float: regular expression of layers that stay float. pick: number of the solution
@@ -77,6 +92,7 @@ def compile(
         force=force,
         calib=None if calib is None else str(calib),
         evaluation=None if evaluation is None else str(evaluation),
+        preprocess=preprocess,
         input_shapes=tuple((name, tuple(sizes)) for name, sizes in (input_shapes or {}).items()),
         edge_ram_bytes=_size_bytes(edge_memory),
         edge_storage_bytes=_size_bytes(edge_storage),
@@ -84,6 +100,11 @@ def compile(
         weight_bits=_bits(weight_bits),
         act_bits=_bits(act_bits),
         wire_bits=_bits(wire_bits),
+        metric=metric,
+        max_drop=_max_drop(max_drop),
+        max_evals=max_evals,
+        sensitivity=sensitivity,
+        effort=effort,
         min_sqnr_db=min_sqnr_db,
         max_error=max_error,
         max_latency_s=max_latency_s,
@@ -98,6 +119,7 @@ def compile(
         no_cache=cache is False,
         passes=passes,
     )
+    options = options if like is None else like_bundle(options, Path(like))
     check_options(options)
     return compile_model(model, options, Watch())
 
@@ -108,6 +130,12 @@ def _path(path: str | Path | None) -> Path | None:
 
 def _size_bytes(size: int | str | None) -> int | None:
     return parse_size_bytes(size) if isinstance(size, str) else size
+
+
+def _max_drop(limits: float | str | Iterable[float] | None) -> tuple[float, ...] | None:
+    if limits is None or isinstance(limits, str):
+        return None if limits is None else parse_max_drop(limits)
+    return tuple(sorted(set(limits), key=str)) if isinstance(limits, Iterable) else (limits,)
 
 
 def _bits(bits: Iterable[int] | None) -> tuple[int, ...] | None:

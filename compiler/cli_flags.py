@@ -11,7 +11,7 @@ import click
 from autosplitc.ir import CompileError
 from autosplitc.targets import parse_size_bytes, parse_time_s
 
-from .values import parse_bits, parse_decibels, parse_error_bound, parse_input_shape, parse_names, parse_regex
+from .values import parse_bits, parse_decibels, parse_error_bound, parse_input_shape, parse_max_drop, parse_metric, parse_names, parse_regex
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,6 +37,14 @@ class Read(click.ParamType[Any]):
 
 
 _NET = "Uplink: 3mbps, 3mbps,rtt=20ms,overhead=40B,packet=1500B, a trace such as walk.csv,rtt=20ms, or ble, 3g, 4g, 5g, wifi."
+
+_PREPROCESS = "What pictures' bytes go through: imagenet, unit, or such as scale=1/255,mean=0.5,std=0.5,layout=nhwc,resize=320x320."
+_CALIB = "Samples that ranges are taken from: .npz, .npy, a folder of images, or module:function."
+
+_METRIC = "What --max-drop bounds: top1, top5, agreement, sqnr, or package.module:function.  [default: what the data allow]"
+_MAX_DROP = "Accuracy that may be lost on --eval, such as 1%; 0,1%,5% gives a bundle each; none.  [default: 1% with --eval]"
+_SENSITIVITY = "Error that bits are chosen by.  [default: output with data, else sqnr]"
+_EFFORT = "How far weights are rounded to what the layer gives."
 
 PATH = click.Path(path_type=Path)
 SIZE = Read("SIZE", parse_size_bytes)
@@ -78,8 +86,14 @@ def data_flags(command: F) -> F:
     """Add the samples and the accuracy to keep."""
     return _all(
         command,
-        click.option("--calib", metavar="DATA", help="Samples that ranges are taken from: .npz or .npy."),
+        click.option("--calib", metavar="DATA", help=_CALIB),
         click.option("--eval", "evaluation", metavar="DATA", help="Samples that the emitted graphs are measured on, with labels."),
+        click.option("--preprocess", metavar="SPEC", default="none", show_default=True, help=_PREPROCESS),
+        click.option("--metric", type=Read("METRIC", parse_metric), help=_METRIC),
+        click.option("--max-drop", "max_drop", type=Read("SHARES", parse_max_drop), help=_MAX_DROP),
+        click.option("--max-evals", type=click.IntRange(min=1), default=20, show_default=True, help="Plans that may be measured in all."),
+        click.option("--sensitivity", type=click.Choice(("mse", "sqnr", "output")), help=_SENSITIVITY),
+        click.option("--effort", type=click.Choice(("fast", "normal", "best")), default="normal", show_default=True, help=_EFFORT),
         click.option("--min-sqnr", "min_sqnr_db", type=DECIBELS, default=30.0, show_default="30dB", help="Least SNR of every tensor."),
         click.option("--max-error", type=Read("RATIO", parse_error_bound), help="Bound on the summed noise-to-signal ratio, instead."),
         click.option("--max-latency", "max_latency_s", type=SECONDS, help="Bound on the end-to-end latency, such as 250ms."),
@@ -114,6 +128,11 @@ def output_flags(command: F) -> F:
         click.option("-o", "--output", type=PATH, help="Folder for the bundle; an earlier bundle there is replaced."),
         click.option("--force", is_flag=True, help="Add the bundle to a folder that holds other things."),
     )
+
+
+def like_flag(command: F) -> F:
+    """Add `--like`."""
+    return click.option("--like", type=PATH, metavar="DIR", help="An earlier bundle: its options are the defaults.")(command)
 
 
 def pass_flags(command: F) -> F:

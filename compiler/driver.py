@@ -25,6 +25,7 @@ from .request import (
     Model,
     changed_fields,
     check_calibration,
+    check_preprocess,
     check_profiles,
     check_trace,
     find_devices,
@@ -36,6 +37,7 @@ from .request import (
     read_source,
     target_digests,
     target_files,
+    with_prologue,
 )
 from .result import Result
 
@@ -74,7 +76,8 @@ def start(model: Model, options: Options, devices: Devices, passes: Sequence[Pas
         check_profiles(devices, source.label, source.sha256)
         if any(p.gives for p in passes):
             check_sizes(source.graph, source.label)
-        calib, evaluation = read_samples(options, source.graph)
+        source, options = with_prologue(source, options)
+        calib, evaluation = read_samples(options, source.graph, options.preprocess)
     request = make_request(options, devices, source, calib, evaluation)
     cache = open_cache(options.cache, unused=options.no_cache, warn=hooks.warn)
     job = Job(Module((source.graph,), (request,)), make_env(devices, request, calib, hooks, cache), evaluation)
@@ -96,7 +99,8 @@ def continue_dump(dump: Path, options: Options, given: Collection[str], watch: W
         raise CompileError(problems).at(str(dump))
     if dumped.get(Request) is None or not dumped.has_graph("main"):
         raise CompileError(Diagnostic("AS119", "a dump to go on from holds graph 'main' and fact 'request'", str(dump)))
-    calib, evaluation = read_samples(options, dumped.main)
+    check_preprocess(dumped.fact(Request), options, given)
+    calib, evaluation = read_samples(options, dumped.main, dumped.fact(Request).preprocess)
     changes = changed_fields(options, given, calib, evaluation)
     module = override(dumped, changes | target_digests(dumped.fact(Request), changes))
     request = module.fact(Request)

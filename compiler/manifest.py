@@ -21,6 +21,7 @@ from autosplitc.targets import Target
 
 from . import __version__
 from .folder import MANIFEST, SCHEMA
+from .preprocess import parse_preprocess
 
 Json = dict[str, Any]
 
@@ -59,6 +60,7 @@ def make_manifest(module: Module, edge: Target, folder: Path) -> Json:
             "edge_ram_bytes": request.edge_ram_bytes if request.edge_ram_bytes is not None else edge.ram_bytes,
             "edge_storage_bytes": request.edge_storage_bytes if request.edge_storage_bytes is not None else edge.storage_bytes,
         },
+        "preprocess": _preprocess(request),
         "options": _options(request),
     }
 
@@ -134,6 +136,11 @@ def _predicted(plan: Plan, plans: Iterable[Plan]) -> Json:
         "cloud_only_latency_s": latency_s["cloud-only"],
         "edge_only_latency_s": latency_s["edge-only"],
     }
+
+
+def _preprocess(request: Request) -> Json | None:
+    found = parse_preprocess(request.preprocess)
+    return found.record() if found is not None else None
 
 
 def _options(request: Request) -> Json:

@@ -101,9 +101,6 @@ def stored_arrays(path: Path) -> tuple[StoredArray, ...]:
 
 
 def _first_bytes(path: Path) -> bytes:
-    if path.is_dir():
-        hint = "data comes as an .npz or .npy file"
-        raise CompileError(Diagnostic("AS310", "this is a folder, not a data file", path.name, hint=hint))
     with _reading(path, ""), path.open("rb") as file:
         return file.read(len(_NPY_MAGIC))
 

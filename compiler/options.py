@@ -12,7 +12,8 @@ from autosplitc.passes import Request
 class Options:
     """What a compile is asked for. Units stand in names; a field that `Request` has too means the same there.
 
-    edge, cloud: targets as `-t` takes them. net: the link as `--net` takes it. calib, evaluation: files with samples.
+    edge, cloud: targets as `-t` takes them. net: the link as `--net` takes it. calib, evaluation: samples as
+    `--calib` takes them. preprocess: what pictures' bytes go through, as `--preprocess` takes it.
     cache: folder for results of long computations, None: the user's. no_cache: none are kept or read.
     input_shapes: sizes of inputs, by name. output: the bundle's folder; None where the pipeline ends before `partition`, and for a result
     that stays in a temporary folder. force: write into a folder that holds other things. passes, drop, settings, stop_after: the pipeline

@@ -91,7 +91,7 @@ def make_kit(model: Model, options: KitOptions, watch: Watch) -> Kit:
         with hooks.timed("import"):
             source = read_source(model, dict(options.input_shapes))
             check_sizes(source.graph, source.label)
-            calib = load_data(str(options.calib), source.graph, labels=False) if options.calib else None
+            calib = load_data(str(options.calib), source.graph, labels="none") if options.calib else None
         module, env = _analysed(source, calib, hooks)
         contexts = list(_contexts(module, options.bits, env, hooks))
         with hooks.timed("write"), writing_to(options.folder):

@@ -29,16 +29,21 @@ from autosplitc.passes import (
 )
 from autosplitc.targets import MeasuredTarget, Network, Target, load_target, parse_network, profile_problems, target_file_of
 
-from .data import load_data
+from .data import Labels, load_data
 from .hooks import Hooks
 from .manifest import sha256_of_file
 from .options import PLAN_FIELDS, Options
+from .preprocess import parse_preprocess
+from .prologue import preprocessed
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
 Model: TypeAlias = "str | Path | ModelProto"
 """A model: a path, `zoo:NAME`, or a model in memory."""
+
+DEFAULT_MAX_DROP = (0.01,)
+"""What may be lost where there are samples to measure it on and nothing else is asked for."""
 
 _PLANNED: tuple[type[Fact], ...] = (Solutions, Choice, Refinement, WireLayout)
 _STALE: dict[str, tuple[type[Fact], ...]] = {
@@ -133,7 +138,7 @@ def check_profiles(devices: Devices, source: str, sha256: str) -> None:
 def make_request(options: Options, devices: Devices, source: Source, calib: Data | None, evaluation: Data | None) -> Request:
     """Return the request of a new compile."""
     plan: dict[str, Any] = {name: getattr(options, name) for name in PLAN_FIELDS}
-    plan["max_drop"] = options.max_drop or ()
+    plan["max_drop"] = options.max_drop if options.max_drop is not None else DEFAULT_MAX_DROP if evaluation is not None else ()
     return Request(
         graph="",
         source=source.label,
@@ -160,11 +165,30 @@ def simplifying_env(hooks: Hooks) -> Env:
     return Env(load_target("eyeriss"), load_target("tpu"), parse_network("3mbps"), warn=hooks.warn)
 
 
-def read_samples(options: Options, graph: Graph) -> tuple[Data | None, Data | None]:
-    """Return the samples for calibration and for evaluation, None without a file. Raises CompileError (AS3xx) where they do not fit."""
-    calib = load_data(str(options.calib), graph, labels=False) if options.calib else None
-    evaluation = load_data(str(options.evaluation), graph, labels=True) if options.evaluation else None
+def with_prologue(source: Source, options: Options) -> tuple[Source, Options]:
+    """Return a model that takes bytes as `--preprocess` says, and the options with that text resolved. Raises CompileError (AS17x)."""
+    graph, text = preprocessed(source.graph, options.preprocess)
+    return replace(source, graph=graph), replace(options, preprocess=text)
+
+
+def read_samples(options: Options, graph: Graph, preprocess: str) -> tuple[Data | None, Data | None]:
+    """Return the samples for calibration and for evaluation, None without. `preprocess` is resolved.
+
+    A metric of the user's own takes labels of any kind. Raises CompileError (AS3xx) where the samples do not fit.
+    """
+    pixels = parse_preprocess(preprocess)
+    labels: Labels = "any" if ":" in options.metric else "classes"
+    calib = load_data(options.calib, graph, labels="none", preprocess=pixels, split="calib") if options.calib else None
+    evaluation = load_data(options.evaluation, graph, labels=labels, preprocess=pixels, split="eval") if options.evaluation else None
     return calib, evaluation
+
+
+def check_preprocess(old: Request, options: Options, given: Collection[str]) -> None:
+    """Check that no other arithmetic is asked for than a dump's graph holds. Raises CompileError (AS172)."""
+    if "preprocess" in given and options.preprocess != old.preprocess:
+        message = "the graph of a dump holds its arithmetic on bytes, which cannot be changed any more"
+        hint = "compile the model again, or leave --preprocess out"
+        raise CompileError(Diagnostic("AS172", message, f"--preprocess {options.preprocess}", (f"the dump has {old.preprocess}",), hint))
 
 
 def changed_fields(options: Options, given: Collection[str], calib: Data | None, evaluation: Data | None) -> dict[str, Any]:
@@ -210,6 +234,21 @@ def check_calibration(request: Request, calib: Data | None, passes: Sequence[Pas
     if request.calib_sha256 and calib is None and any(Ranges in p.gives for p in passes):
         message = f"this dump was made with calibration data (sha256 {request.calib_sha256[:12]}...), and the pipeline calibrates again"
         raise CompileError(Diagnostic("AS118", message, hint="--calib FILE"))
+
+
+def check_accuracy(max_drop: Sequence[float] | None, metric: str, evaluation: str | None) -> None:
+    """Check that there are samples to measure a limit or a metric on. Raises CompileError (AS160)."""
+    asked = "--max-drop" if max_drop else "--metric" if metric else ""
+    if asked and not evaluation:
+        raise CompileError(Diagnostic("AS160", f"{asked} is measured on samples, and there are none", asked, hint="--eval FILE"))
+
+
+def check_evaluation(request: Request, evaluation: Data | None, passes: Sequence[Pass]) -> None:
+    """Check that a pipeline that ends in a bundle has the samples to judge its plan on. Raises CompileError (AS120)."""
+    if request.max_drop and evaluation is None and any(WireLayout in p.gives for p in passes):
+        limits = ",".join(f"{100 * limit:.10g}%" for limit in request.max_drop)
+        message = f"this dump is of a compile with --max-drop {limits}, which is measured on samples"
+        raise CompileError(Diagnostic("AS120", message, hint="--eval FILE, or --max-drop none"))
 
 
 def check_trace(request: Request, network: Network) -> None:

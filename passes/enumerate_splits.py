@@ -11,6 +11,7 @@ from autosplitc.ir import CompileError, Diagnostic, DType, Graph, Module, at_bat
 
 from .base import Env, Pass
 from .facts import Costs, Liveness, Request, Split, Splits
+from .from_bytes import byte_values
 from .given_codes import GivenCodes, given_codes
 from .planner import Life, buffers, live_sets
 from .roles import roles
@@ -130,6 +131,7 @@ def _refusals(graph: Graph, costs: Costs, crossing: list[tuple[str, ...]]) -> li
     """Return for every position why the cut cannot be taken, "" where it can."""
     unknown = {name for name, t in graph.types.items() if at_batch_one(t).elements is None or not t.dtype.bits}
     idle = _idle_constants(graph)
+    inside = {name for made in byte_values(graph).values() for name in made.inside}
     found: list[str] = []
     edge = ""
     for position, names in enumerate(crossing):
@@ -144,6 +146,8 @@ def _refusals(graph: Graph, costs: Costs, crossing: list[tuple[str, ...]]) -> li
         useless = f"op {idle[position]!r} depends on constants alone, and nothing before the cut reads it" if position in idle else ""
         odd = next((name for name in names if not graph.type_of(name).dtype.is_sendable), "")
         closed = f"{odd!r}, of type {graph.type_of(odd).dtype}, cannot be sent" if odd else ""
+        halfway = next((name for name in names if name in inside), "")
+        closed = closed or (f"{halfway!r} is made of a picture's bytes, which are fewer" if halfway else "")
         reason = edge or useless or closed or (f"the size of {sent!r}, which crosses, is not known" if sent else "")
         found.append(reason or ("nothing crosses" if 0 < position < len(graph.ops) and not names else ""))
     return found

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from autosplitc.ir import DType, Graph, TensorType, at_batch_one, numpy_dtype
 
+from .from_bytes import pictures_of
+
 Feed: TypeAlias = Mapping[str, NDArray[Any]]
 """Arrays by graph input, as an engine takes them."""
 
@@ -54,15 +56,24 @@ def feeds_of(graph: Graph, batches: Iterable[Mapping[str, NDArray[Any]]]) -> Ite
 def noise_feeds(graph: Graph, seed: int, runs: int, fill: int) -> Iterator[Feed]:
     """Yield `runs` feeds at batch size 1: normal noise N(0, 1) for float inputs, `fill` everywhere else (strings are empty).
 
-    Sizes that are not known are 1. The same seed gives the same feeds.
+    A picture's bytes, which the graph scales, are any byte alike. Sizes that are not known are 1. The same seed gives the same feeds.
     """
     generator = np.random.default_rng(seed)
+    pictures = pictures_of(graph)
     for _ in range(runs):
-        yield {value.name: _noise(value.type, generator, fill) for value in graph.inputs}
+        yield {v.name: _bytes(v.type, generator) if v.name in pictures else _noise(v.type, generator, fill) for v in graph.inputs}
+
+
+def _bytes(type_: TensorType, generator: np.random.Generator) -> NDArray[np.uint8]:
+    return generator.integers(0, 256, _sizes(type_), np.uint8)
+
+
+def _sizes(type_: TensorType) -> tuple[int, ...]:
+    return tuple(d if isinstance(d, int) else 1 for d in at_batch_one(type_).shape or ())
 
 
 def _noise(type_: TensorType, generator: np.random.Generator, fill: int) -> NDArray[Any]:
-    shape = tuple(d if isinstance(d, int) else 1 for d in at_batch_one(type_).shape or ())
+    shape = _sizes(type_)
     if type_.dtype is DType.STRING:
         return np.full(shape, "", object)
     if type_.dtype.is_float:

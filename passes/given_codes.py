@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from autosplitc.ir import DType, Graph, Op, op_row
 
+from .from_bytes import byte_values
+
 MAX_BITS = 8
 """Widest codes that integer kernels compute on; wider ones (biases) are dequantised."""
 
@@ -21,6 +23,7 @@ class GivenCodes:
 
     bits: width of the codes by value. memory_bits: what an element takes in memory of its own: 0 where the codes are a constant's.
     memory_of: the value whose memory a value shares, for what quantisers between codes and held values make. fused: those quantisers.
+    Values whose codes are a picture's bytes share the memory of those, and the arithmetic between is fused likewise.
     """
 
     bits: Mapping[str, int]
@@ -61,6 +64,10 @@ def given_codes(graph: Graph, coded: Collection[str]) -> GivenCodes:
     memory_bits = dict(bits)
     memory_of: dict[str, str] = {}
     fused: set[str] = set()
+    for made in byte_values(graph).values():
+        if made.name in coded and made.bounds is not None:
+            fused.update(op.name for op in made.ops)
+            memory_of.update((op.result, made.codes) for op in made.ops)
     for op in graph.ops:
         source = op.inputs[0] if op.inputs else ""
         for result in op.results:

@@ -3,7 +3,7 @@ calibration and code generation.
 
 An op of class `mac` or `requantize` works on codes where its float inputs are f32; `same` passes codes, scale and bits through; `float` ops
 read dequantised values, and what they make is a code only where an op on codes reads it. Ops on what the model itself dequantises are
-left to the model's own quantisers (`given_codes.py`).
+left to the model's own quantisers (`given_codes.py`); arithmetic on a picture's bytes is float (`from_bytes.py`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from autosplitc.ir import DType, Graph, Op, op_row
 
+from .from_bytes import byte_values
 from .given_codes import dequantised
 
 _FIRST_SPATIAL = {"conv": 0, "conv_transpose": 1}
@@ -42,7 +43,7 @@ def roles(graph: Graph, keep_float: str = "") -> Roles:
     Ops whose name or location has a match of the regular expression `keep_float` are float; "" matches none.
     """
     weight_axis = _weights(graph)
-    kept = kept_float(graph, keep_float)
+    kept = kept_float(graph, keep_float) | {op.name for made in byte_values(graph).values() for op in made.ops}
     given = dequantised(graph)
     quantised = frozenset(op.name for op in graph.ops if op.name not in kept and _works_on_codes(graph, op, weight_axis, given))
     coded: set[str] = set()

@@ -128,7 +128,7 @@ def test_bad_data(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, go
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "data.npz")
     with pytest.raises(CompileError) as caught:
-        load_data("data.npz", inputs, labels=True)
+        load_data("data.npz", inputs, labels="classes")
     assert caught.value.exit_code == 1
     golden("".join(d.render() + "\n" for d in caught.value.diagnostics), case, ".txt")
     assert all(d.location for d in caught.value.diagnostics)
@@ -140,9 +140,9 @@ def test_unreadable_files_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(CompileError, match=r"AS310.*cannot be read: Permission denied"):
-        load_data(str(tmp_path / "data.npz"), model(), labels=False)
+        load_data(str(tmp_path / "data.npz"), model(), labels="none")
 
 
 def test_labels_are_not_looked_at_for_calibration(tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", images=GOOD, labels=np.zeros((4, 10), np.float32))
-    assert load_data(str(tmp_path / "data.npz"), model(), labels=False).samples == 4
+    assert load_data(str(tmp_path / "data.npz"), model(), labels="none").samples == 4
