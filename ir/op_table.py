@@ -118,8 +118,12 @@ KIND_BY_OP_TYPE = {row.op_type: row.kind for row in _ROWS if row.op_type}
 ACTIVATIONS = ("relu", "clip", "leaky_relu", "hard_swish", "hard_sigmoid", "sigmoid", "tanh", "silu")
 """Values of attribute `act` of a fused op (kinds `conv`, `conv_transpose`, `gemm`, `matmul`, `add`, `batch_norm`, `mul`).
 
-Parameters stand beside it: `act_low`, `act_high` (clip), `act_alpha` (leaky_relu, hard_sigmoid), `act_beta` (hard_sigmoid).
+Parameters stand beside it: `act_low`, `act_high` (clip), `act_alpha` (leaky_relu, hard_sigmoid), `act_beta` (hard_sigmoid), and with any
+activation `act_gain`: f32[channels], what each channel (axis 1) is multiplied by after the activation.
 """
+
+ACT_GAIN = "act_gain"
+"""Attribute of a fused op: the factors of its channels after the activation, an `ArrayRef`."""
 
 ACT_PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "clip": ("act_high", "act_low"),
