@@ -10,7 +10,9 @@ from typing import cast
 
 from autosplitc.ir import EXIT_USAGE, CompileError, Diagnostic
 
+from .functions import names_a_function
 from .options import Options
+from .values import METRICS
 
 
 def check_options(options: Options) -> None:
@@ -61,6 +63,17 @@ def _are_widths(value: object) -> bool:
     return bool(widths) and all(_is_whole(bits, 1, 8) for bits in widths)
 
 
+def _is_metric(value: object) -> bool:
+    return isinstance(value, str) and (value in ("", *METRICS) or names_a_function(value))
+
+
+def _are_limits(value: object) -> bool:
+    if not isinstance(value, tuple):
+        return False
+    limits = cast("tuple[float, ...]", value)
+    return all(_is_number(limit, 0) and limit <= 1 for limit in limits) and list(limits) == sorted(set(limits))
+
+
 _CHECKS: tuple[tuple[str, str, str, Callable[[object], bool]], ...] = (
     ("edge", "edge", "a target's name or file, as a text", _is_text),
     ("cloud", "cloud", "a target's name or file, as a text", _is_text),
@@ -71,6 +84,11 @@ _CHECKS: tuple[tuple[str, str, str, Callable[[object], bool]], ...] = (
     ("weight_bits", "weight_bits", _WIDTHS, _or_none(_are_widths)),
     ("act_bits", "act_bits", _WIDTHS, _or_none(_are_widths)),
     ("wire_bits", "wire_bits", _WIDTHS, _or_none(_are_widths)),
+    ("metric", "metric", "top1, top5, agreement, sqnr, package.module:function, or ''", _is_metric),
+    ("max_drop", "max_drop", "shares of 1 from 0 to 1, ascending, or None", _or_none(_are_limits)),
+    ("max_evals", "max_evals", "a whole number above zero", lambda v: _is_whole(v, 1)),
+    ("sensitivity", "sensitivity", "mse, sqnr, output, or ''", lambda v: v in ("", "mse", "sqnr", "output")),
+    ("effort", "effort", "fast, normal or best", lambda v: v in ("fast", "normal", "best")),
     ("min_sqnr_db", "min_sqnr_db", "a finite number of dB", lambda v: _is_number(v, -math.inf)),
     ("max_error", "max_error", "a finite number, zero or above, or None", _or_none(lambda v: _is_number(v, 0))),
     ("max_latency_s", "max_latency_s", "finite seconds, zero or above, or None", _or_none(lambda v: _is_number(v, 0))),
@@ -92,6 +110,11 @@ _EXAMPLES = {
     "weight_bits": "weight_bits=(4, 8)",
     "act_bits": "act_bits=(4, 8)",
     "wire_bits": "wire_bits=(4, 8)",
+    "metric": 'metric="top1"',
+    "max_drop": "max_drop=0.01",
+    "max_evals": "max_evals=20",
+    "sensitivity": 'sensitivity="output"',
+    "effort": 'effort="normal"',
     "min_sqnr_db": "min_sqnr_db=30.0",
     "max_error": "max_error=0.1",
     "max_latency_s": "max_latency_s=0.25",

@@ -42,12 +42,17 @@ def workspace(output: Path | None, *, force: bool, needed: bool = True) -> Gener
         raise
 
 
-def write_bundle(module: Module, env: Env, folder: Path) -> Json:
-    """Write a lowered module's graphs, manifest and tables into a folder; return the manifest. Raises OSError where that fails."""
+def write_graphs(module: Module, env: Env, folder: Path) -> None:
+    """Write a lowered module's halves into a folder. Raises OSError where that fails."""
     for side, target in (("edge", env.edge), ("cloud", env.cloud)):
         if module.has_graph(side):
             max_opset = module.fact(Request).max_opset or target.max_opset
             write_side(module.graph(side), folder / f"{side}.onnx", max_opset=max_opset)
+
+
+def write_bundle(module: Module, env: Env, folder: Path) -> Json:
+    """Write a lowered module's graphs, manifest and tables into a folder; return the manifest. Raises OSError where that fails."""
+    write_graphs(module, env, folder)
     manifest = make_manifest(module, env.edge, folder)
     check_manifest(manifest)
     (folder / "solutions.csv").write_text(solutions_csv(module), encoding="utf-8")

@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from .cli_errors import missing_flag
-from .cli_flags import PATH, common, data_flags, device_flags, input_shape_flag, output_flags, pass_flags, plan_flags
+from .cli_flags import PATH, common, data_flags, device_flags, input_shape_flag, like_flag, output_flags, pass_flags, plan_flags
 from .cli_output import finish, watch_of
 from .driver import compile_model, continue_dump, lowers, passes_of
+from .like import options_like
 from .options import Options
 
 
@@ -22,10 +23,13 @@ from .options import Options
 @input_shape_flag
 @data_flags
 @plan_flags
+@like_flag
 @pass_flags
 @common
-def compile_command(model: str, quiet: bool, verbose: bool, as_json: bool, time_passes: bool, **flags: Any) -> int:
+@click.pass_context
+def compile_command(ctx: click.Context, model: str, quiet: bool, verbose: bool, as_json: bool, time_passes: bool, **flags: Any) -> int:
     """Split MODEL, an ONNX file or zoo:NAME, between an edge device and a cloud, and write both graphs into a folder."""
+    flags |= options_like(flags["like"], _given(ctx, flags))
     for name, flag in (("edge", "--edge"), ("net", "--net")):
         if not flags[name]:
             raise missing_flag(flag)
@@ -45,9 +49,13 @@ def compile_command(model: str, quiet: bool, verbose: bool, as_json: bool, time_
 @click.pass_context
 def opt_command(ctx: click.Context, dump: Path, quiet: bool, verbose: bool, as_json: bool, time_passes: bool, **flags: Any) -> int:
     """Run passes on DUMP, a module that --dump-ir wrote. Flags override the dump's request."""
-    given = {name for name in flags if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE}
-    result = continue_dump(dump, _options(flags), given, watch_of(quiet=quiet))
+    result = continue_dump(dump, _options(flags), _given(ctx, flags), watch_of(quiet=quiet))
     return finish(result, quiet=quiet, as_json=as_json, times=verbose or time_passes)
+
+
+def _given(ctx: click.Context, flags: dict[str, Any]) -> set[str]:
+    """Return the names of the flags that stand on the command line."""
+    return {name for name in flags if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE}
 
 
 def _options(flags: dict[str, Any]) -> Options:

@@ -21,7 +21,7 @@ from .sweep import Line, Piece, Sweep, sweep_model
 from .table_text import columns
 from .tables import bits_in_use, csv_text, milliseconds
 
-_LEFT_OUT = ("evaluation", "max_opset", "pick")
+_LEFT_OUT = ("evaluation", "max_drop", "max_evals", "max_opset", "metric", "pick")
 """Flags of `compile` that say something of a bundle or of one list of plans."""
 
 _COLUMNS = (

@@ -5,26 +5,30 @@ from __future__ import annotations
 import traceback
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from autosplitc.ir import EXIT_INTERNAL, CompileError, Diagnostic, Graph, Module, read_dump, unknown_input_dims, verify
-from autosplitc.passes import FACT_TYPES, Choice, Data, Env, Pass, Request, Solutions
+from autosplitc.passes import FACT_TYPES, Data, Env, Pass, Request, expand
 
-from .bundle import workspace, write_bundle, write_measurements
+from .bundle import workspace
 from .cache import open_cache
-from .check import check_bundle
 from .claims import broken_claims
-from .folder import check_apart, write_error, writing_to
+from .decide import decide
+from .emission import Emission
+from .evaluation import Evaluation
+from .folder import check_apart, write_error
 from .hooks import Hooks, Watch
-from .manifest import Json
-from .measure import measure_bundle
 from .options import Options
 from .pipeline import build_pipeline, check_needs, parse_pipeline, parse_set
 from .request import (
     Devices,
     Model,
     changed_fields,
+    check_accuracy,
     check_calibration,
+    check_evaluation,
     check_preprocess,
     check_profiles,
     check_trace,
@@ -61,6 +65,7 @@ def compile_model(model: Model, options: Options, watch: Watch) -> Result:
     """
     passes = passes_of(options)
     check_needs(passes)
+    check_accuracy(options.max_drop, options.metric, options.evaluation)
     devices = find_devices(options.edge, options.cloud, options.net)
     check_apart(options.output, (model_file(model), *data_files(options), *device_files(options.edge, options.cloud, devices)))
     with workspace(options.output, force=options.force, needed=lowers(passes)) as folder:
@@ -106,6 +111,7 @@ def continue_dump(dump: Path, options: Options, given: Collection[str], watch: W
     request = module.fact(Request)
     check_needs(passes, (type(f) for f in module.facts))
     check_calibration(request, calib, passes)
+    check_evaluation(request, evaluation, passes)
     devices = find_devices(request.edge, request.cloud, request.net)
     check_profiles(devices, request.source, request.source_sha256)
     check_trace(request, devices.network)
@@ -129,25 +135,30 @@ def data_files(options: Options) -> tuple[Path, ...]:
 
 
 def finish(job: Job, passes: Sequence[Pass], options: Options, folder: Path | None, hooks: Hooks) -> Result:
-    """Run the passes and, where there is a folder for it, build, run and measure the bundle in it."""
-    module = run_pipeline(job.module, passes, job.env, hooks)
+    """Run the passes and, where there is a folder for it, build, run and measure the bundle in it, or one for every limit on the drop."""
     if folder is None:
-        return Result(module, None, {}, {}, tuple(hooks.warnings), tuple(hooks.timings))
-    if module.fact(Solutions).plans[module.fact(Choice).index].kind == "cloud-only":
-        notes = (module.fact(Choice).why,)
-        hooks.warn(Diagnostic("AS505", "nothing is left to run on the edge: the raw input is sent", notes=notes, severity="warning"))
-    place = options.output or folder
-    with hooks.timed("write"), writing_to(place):
-        manifest = write_bundle(module, job.env, folder)
-    measurements: Json = {}
-    with hooks.timed("check"):
-        measurements["check"] = check_bundle(module, folder, job.env)
-    with hooks.timed("measure"):
-        measurements.update(measure_bundle(module, folder, job.env, job.evaluation))
-    measurements["compile"] = hooks.measured()
-    with writing_to(place):
-        write_measurements(measurements, folder)
-    return Result(module, place, manifest, measurements, tuple(hooks.warnings), tuple(hooks.timings), temporary=options.output is None)
+        return Result(run_pipeline(job.module, passes, job.env, hooks), None, {}, {}, tuple(hooks.warnings), tuple(hooks.timings))
+    first = next(i for i, p in enumerate(passes) if p.name in expand("lower"))
+    planned, lowering = run_pipeline(job.module, passes[:first], job.env, hooks), passes[first:]
+    emission = Emission(job.env, job.evaluation, options.output or folder, hooks)
+    if job.evaluation is None or not planned.fact(Request).max_drop:
+        module = run_pipeline(planned, lowering, job.env, hooks)
+        manifest, measurements = emission.emit(module, folder)
+        return emission.result(module, manifest, measurements, temporary=options.output is None)
+    with TemporaryDirectory(prefix="autosplitc-") as scratch:
+        evaluation = Evaluation(job.evaluation, planned.fact(Request).metric, Path(scratch))
+        with hooks.timed("accuracy"):
+            decisions = decide(planned, partial(lowered, lowering, hooks.last_dump), job.env, evaluation)
+        return emission.emit_all(decisions, [p.name for p in lowering], evaluation, folder, temporary=options.output is None)
+
+
+def lowered(passes: Sequence[Pass], last_dump: Path | None, module: Module, env: Env) -> tuple[Module, ...]:
+    """Return the module after each of the lowering passes. Raises as `run_pipeline` does."""
+    stages: list[Module] = []
+    for pass_ in passes:
+        module = run_pass(pass_, module, env, last_dump)
+        stages.append(module)
+    return tuple(stages)
 
 
 def run_pipeline(module: Module, passes: Sequence[Pass], env: Env, hooks: Hooks) -> Module:

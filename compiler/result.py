@@ -22,6 +22,8 @@ class Result:
     module: graphs and facts after the last pass. folder: where the bundle lies; None where the pipeline ended before `partition`.
     manifest, measurements: what the bundle's JSON files hold. warnings: diagnostics that did not stop the compile. timings: seconds a step.
     temporary: the folder goes when this object goes; `save` keeps a copy.
+    by_drop: with several limits on the drop the result for each, ascending; they live no longer than this one, whose folder holds all of
+    theirs, and whose other fields are those of the first.
     """
 
     module: Module
@@ -31,6 +33,7 @@ class Result:
     warnings: tuple[Diagnostic, ...]
     timings: tuple[Timing, ...]
     temporary: bool = False
+    by_drop: tuple[Result, ...] = ()
 
     def __post_init__(self) -> None:
         """Tie a temporary folder's life to the result's."""

@@ -10,7 +10,13 @@ import re
 
 from autosplitc.ir import CompileError, Diagnostic
 
+from .functions import names_a_function
+
+METRICS = ("top1", "top5", "agreement", "sqnr")
+"""Metrics that have a name; any other is `package.module:function`."""
+
 _DECIBELS = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(?:dB)?\s*", re.IGNORECASE)
+_SHARE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(%?)\s*")
 _FILE_NAME = re.compile(r"\w[\w.-]*")
 _INPUT_SHAPE = re.compile(r"(.+):(\d+(?:x\d+)*)")
 
@@ -54,6 +60,32 @@ def parse_file_name(text: str) -> str:
     """Return a word that can also be a file's name."""
     if _FILE_NAME.fullmatch(text) is None:
         raise _bad("letters, digits, '.', '_' and '-', not '.' or '-' first", "raspberry-pi-4")
+    return text
+
+
+def parse_max_drop(text: str) -> tuple[float, ...]:
+    """Return limits on the drop in accuracy as shares of 1, ascending, each once: `1%`, `0,1%,5%`, `0.01`; `none` is no limit."""
+    if text.strip() == "none":
+        return ()
+    found: set[float] = set()
+    for part in text.split(","):
+        match = _SHARE.fullmatch(part)
+        if match is None:
+            raise _bad("limits from 0 to 100%, with commas between, or none", "1% or 0,1%,5%")
+        number, percent = float(match.group(1)), match.group(2)
+        if not percent and number >= 1:
+            raise _bad(f"a share below 1 or a percentage, not {part.strip()}", f"{part.strip()}%")
+        share = number / 100 if percent else number
+        if share > 1:
+            raise _bad("limits from 0 to 100%, with commas between, or none", "1% or 0,1%,5%")
+        found.add(share)
+    return tuple(sorted(found))
+
+
+def parse_metric(text: str) -> str:
+    """Return a metric: `top1`, `top5`, `agreement`, `sqnr`, or `package.module:function`."""
+    if text not in METRICS and not names_a_function(text):
+        raise _bad(f"{', '.join(METRICS)} or package.module:function", "top1")
     return text
 
 

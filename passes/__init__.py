@@ -1,6 +1,7 @@
 """Passes: pure functions from module to module."""
 
 from .base import Cache, Data, Env, NoCache, Pass, Progress, Silent
+from .choose_plan import explained_choice
 from .enumerate_splits import crossing_sets
 from .estimate_cost import op_views
 from .execute import engine_message, runnable_part
@@ -87,6 +88,7 @@ __all__ = [
     "dequantize_array",
     "engine_message",
     "expand",
+    "explained_choice",
     "feeds_of",
     "is_stacked",
     "noise_feeds",

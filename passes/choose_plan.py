@@ -42,8 +42,13 @@ class ChoosePlan(Pass):
             index, opening = _best(plans, [i for i, p in enumerate(plans) if p.position in positions]), "--cut asks for it"
         else:
             index, opening = _best(plans, range(len(plans))), ""
-        why = _why(plans, index, opening, _Reasons(splits, ram_bytes(request, env)))
-        return module.with_fact(Choice(module.main.name, index, why))
+        return module.with_fact(explained_choice(module, env, index, opening))
+
+
+def explained_choice(module: Module, env: Env, index: int, opening: str = "") -> Choice:
+    """Return the choice of a plan with the sentence that says why; `opening`: what decided, where that is not the latency alone."""
+    request, splits, plans = module.fact(Request), module.fact(Splits), module.fact(Solutions).plans
+    return Choice(module.main.name, index, _why(plans, index, opening, _Reasons(splits, ram_bytes(request, env))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +73,18 @@ def _why(plans: tuple[Plan, ...], index: int, opening: str, reasons: _Reasons) -
     """Return the sentence: what decided, the margin over the two ends, what is short, what stands in the way of others."""
     plan = plans[index]
     parts = [opening or _standing(plans, plan)]
-    parts += [_against(plan, other) for other in plans if other.kind in ("cloud-only", "edge-only") and other is not plan]
+    parts += [_against(plan, other) for other in _ends(plans, plan)]
     if plan.kind == "split" and plan.feasible:
         parts.append(_bound_by(plan, reasons.ram_bytes))
     if plan.kind != "split":
         parts.append(_no_split(plans, plan, reasons.splits))
     return "; ".join(part for part in parts if part)
+
+
+def _ends(plans: tuple[Plan, ...], chosen: Plan) -> list[Plan]:
+    """Return the fastest Edge-Only and the fastest Cloud-Only that keep every limit, else the fastest; none of the kind that was chosen."""
+    ends = [[p for p in plans if p.kind == kind] for kind in ("edge-only", "cloud-only") if kind != chosen.kind]
+    return sorted((next((p for p in found if p.feasible), found[0]) for found in ends if found), key=lambda p: p.typical_s)
 
 
 def _standing(plans: tuple[Plan, ...], plan: Plan) -> str:

@@ -1,0 +1,105 @@
+"""Bundles are written, run and measured: one, or one for every limit on the drop with a table of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autosplitc.ir import Diagnostic, Module
+from autosplitc.passes import Choice, Data, Env, Solutions
+
+from .accuracy import accuracy_json
+from .bundle import write_bundle, write_measurements
+from .check import check_bundle
+from .decide import Decision
+from .evaluation import Evaluation
+from .folder import writing_to
+from .hooks import Hooks
+from .manifest import Json
+from .measure import measure_bundle
+from .result import Result
+from .thresholds import THRESHOLDS, folder_name, thresholds_csv
+
+
+@dataclass(frozen=True)
+class Emission:
+    """What bundles are made with. place: where they end up, for diagnostics and results; they are built in a folder beside it."""
+
+    env: Env
+    evaluation: Data | None
+    place: Path
+    hooks: Hooks
+
+    def emit(
+        self, module: Module, folder: Path, decision: Decision | None = None, evaluation: Evaluation | None = None
+    ) -> tuple[Json, Json]:
+        """Write, check and measure the bundle of a lowered module in a folder; return its manifest and measurements.
+
+        Raises CompileError: AS603, AS604 where it cannot be written, AS70x where it does not do what it should.
+        """
+        chosen = module.fact(Solutions).plans[module.fact(Choice).index]
+        if chosen.kind == "cloud-only" and (decision is None or decision.verdict.ending != "cloud-only"):
+            notes = (module.fact(Choice).why,)
+            self._warn(Diagnostic("AS505", "nothing is left to run on the edge: the raw input is sent", notes=notes, severity="warning"))
+        with self.hooks.timed("write"), writing_to(self.place):
+            manifest = write_bundle(module, self.env, folder)
+        measurements: Json = {}
+        with self.hooks.timed("check"):
+            measurements["check"] = check_bundle(module, folder, self.env)
+        with self.hooks.timed("measure"):
+            measurements.update(measure_bundle(module, folder, self.env, self.evaluation))
+            if decision is not None and evaluation is not None:
+                drop = evaluation.of_folder(module, folder, self.env)
+                measurements["accuracy"] = accuracy_json(decision.verdict, module.fact(Solutions).plans, drop)
+        measurements["compile"] = self.hooks.measured()
+        with writing_to(self.place):
+            write_measurements(measurements, folder)
+        return manifest, measurements
+
+    def emit_all(
+        self, decisions: Sequence[Decision], names: Sequence[str], evaluation: Evaluation, folder: Path, *, temporary: bool
+    ) -> Result:
+        """Emit the bundle of every decision: into `folder` where there is one, else each into a folder of its own, with a table.
+
+        names: the passes that made the decisions' stages. Raises CompileError as `emit` does.
+        """
+        for decision in decisions:
+            suffix = f"-{folder_name(decision.verdict.limit)}" if len(decisions) > 1 else ""
+            for name, stage in zip(names, decision.stages, strict=True):
+                self.hooks.done(f"{name}{suffix}", stage)
+            for warning in decision.warnings:
+                self._warn(warning)
+        if len(decisions) == 1:
+            manifest, measurements = self.emit(decisions[0].module, folder, decisions[0], evaluation)
+            return self.result(decisions[0].module, manifest, measurements, temporary=temporary)
+        results: list[Result] = []
+        for decision in decisions:
+            name = folder_name(decision.verdict.limit)
+            with writing_to(self.place):
+                (folder / name).mkdir()
+            manifest, measurements = self.emit(decision.module, folder / name, decision, evaluation)
+            results.append(self.result(decision.module, manifest, measurements, sub=name))
+        with writing_to(self.place):
+            (folder / THRESHOLDS).write_text(thresholds_csv(results), encoding="utf-8")
+        first = results[0]
+        return self.result(first.module, first.manifest, first.measurements, results=results, temporary=temporary)
+
+    def result(
+        self,
+        module: Module,
+        manifest: Json,
+        measurements: Json,
+        *,
+        temporary: bool = False,
+        sub: str = "",
+        results: Sequence[Result] = (),
+    ) -> Result:
+        """Return the result of a bundle that ends up at `place`, or at `sub` in it."""
+        seen = (tuple(self.hooks.warnings), tuple(self.hooks.timings))
+        return Result(module, self.place / sub, manifest, measurements, *seen, temporary, tuple(results))
+
+    def _warn(self, warning: Diagnostic) -> None:
+        """Pass a warning on, once."""
+        if warning not in self.hooks.warnings:
+            self.hooks.warn(warning)

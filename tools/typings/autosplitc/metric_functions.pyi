@@ -1,0 +1,1 @@
+from compiler.metric_functions import *
