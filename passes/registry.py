@@ -13,6 +13,7 @@ _CLASSES: dict[str, str] = {
     "fold-batch-norm": "FoldBatchNorm",
     "fuse-activations": "FuseActivations",
     "drop-identities": "DropIdentities",
+    "equalize": "Equalize",
     "calibrate": "Calibrate",
     "round-weights": "RoundWeights",
     "measure-sensitivity": "MeasureSensitivity",
@@ -27,7 +28,7 @@ _CLASSES: dict[str, str] = {
 """Class of each pass; its module is the name in snake_case."""
 
 ALIASES: dict[str, tuple[str, ...]] = {
-    "simplify": ("fold-constants", "fold-batch-norm", "fuse-activations", "drop-identities"),
+    "simplify": ("fold-constants", "fold-batch-norm", "fuse-activations", "drop-identities", "equalize"),
     "analyze": ("calibrate", "round-weights", "measure-sensitivity", "liveness", "estimate-cost", "enumerate-splits"),
     "plan": ("assign-bits", "choose-plan"),
     "lower": ("refine-weights", "partition"),
