@@ -38,8 +38,8 @@ class Read(click.ParamType[Any]):
 
 _NET = "Uplink: 3mbps, 3mbps,rtt=20ms,overhead=40B,packet=1500B, a trace such as walk.csv,rtt=20ms, or ble, 3g, 4g, 5g, wifi."
 
-_PREPROCESS = "What pictures' bytes go through: imagenet, unit, or such as scale=1/255,mean=0.5,std=0.5,layout=nhwc,resize=320x320."
-_CALIB = "Samples that ranges are taken from: .npz, .npy, a folder of images, or module:function."
+PREPROCESS = "What pictures' bytes go through: imagenet, unit, or such as scale=1/255,mean=0.5,std=0.5,layout=nhwc,resize=320x320."
+CALIB = "Samples that ranges are taken from: .npz, .npy, a folder of images, or module:function."
 
 _METRIC = "What --max-drop bounds: top1, top5, agreement, sqnr, or package.module:function.  [default: what the data allow]"
 _MAX_DROP = "Accuracy that may be lost on --eval, such as 1%; 0,1%,5% gives a bundle each; none.  [default: 1% with --eval]"
@@ -86,9 +86,9 @@ def data_flags(command: F) -> F:
     """Add the samples and the accuracy to keep."""
     return _all(
         command,
-        click.option("--calib", metavar="DATA", help=_CALIB),
+        click.option("--calib", metavar="DATA", help=CALIB),
         click.option("--eval", "evaluation", metavar="DATA", help="Samples that the emitted graphs are measured on, with labels."),
-        click.option("--preprocess", metavar="SPEC", default="none", show_default=True, help=_PREPROCESS),
+        click.option("--preprocess", metavar="SPEC", default="none", show_default=True, help=PREPROCESS),
         click.option("--metric", type=Read("METRIC", parse_metric), help=_METRIC),
         click.option("--max-drop", "max_drop", type=Read("SHARES", parse_max_drop), help=_MAX_DROP),
         click.option("--max-evals", type=click.IntRange(min=1), default=20, show_default=True, help="Plans that may be measured in all."),

@@ -13,7 +13,7 @@ from autosplitc.ir import CompileError, Diagnostic
 from autosplitc.passes import size_text
 
 from .cli_errors import missing_flag
-from .cli_flags import BITS, PATH, Read, common, input_shape_flag
+from .cli_flags import BITS, CALIB, PATH, PREPROCESS, Read, common, input_shape_flag
 from .cli_output import watch_of
 from .profile_kit import SCRIPT, Kit, KitOptions, make_kit
 from .table_text import columns
@@ -23,7 +23,8 @@ from .values import parse_file_name
 @click.command("profile", short_help="Write a kit that measures a model on a device.")
 @click.argument("model")
 @click.option("--kit", "folder", type=PATH, help="Folder for the kit; an earlier kit there is replaced.")
-@click.option("--calib", type=PATH, help="Samples that ranges are taken from: .npz or .npy.")
+@click.option("--calib", metavar="DATA", help=CALIB)
+@click.option("--preprocess", metavar="SPEC", default="none", show_default=True, help=PREPROCESS)
 @input_shape_flag
 @click.option("--bits", type=BITS, default="2,4,6,8", show_default=True, help="Bits to measure at, besides float.")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of onnxruntime.")
@@ -37,7 +38,8 @@ from .values import parse_file_name
 def profile_command(
     model: str,
     folder: Path | None,
-    calib: Path | None,
+    calib: str | None,
+    preprocess: str,
     input_shapes: tuple[tuple[str, tuple[int, ...]], ...],
     bits: tuple[int, ...],
     threads: int,
@@ -60,7 +62,7 @@ def profile_command(
         raise missing_flag("--kit")
     if output is not None and not run:
         raise CompileError(Diagnostic("AS105", "-o names the profile that --run measures", "command line", hint=f"--run -o {output}"))
-    options = KitOptions(folder, calib, input_shapes, bits, threads, level, repeats, name, force)
+    options = KitOptions(folder, calib, preprocess, input_shapes, bits, threads, level, repeats, name, force)
     kit = make_kit(model, options, watch_of(quiet=quiet))
     profile = run_kit(kit.folder, output or kit.folder / f"{name}.json", quiet=quiet) if run else None
     if as_json:

@@ -5,7 +5,6 @@ All of them are streamed: memory holds one batch, whatever the number of samples
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from autosplitc.ir import Graph
@@ -15,11 +14,10 @@ from .data_arrays import load_file
 from .data_checks import BATCH_BYTES, BATCH_RUNS, LABELS, Labels
 from .data_function import load_function
 from .data_images import load_folder
+from .functions import names_a_function
 from .preprocess import Preprocess
 
 __all__ = ["BATCH_BYTES", "BATCH_RUNS", "LABELS", "Labels", "is_function", "load_data"]
-
-_FUNCTION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 def load_data(text: str, graph: Graph, *, labels: Labels = "none", preprocess: Preprocess | None = None, split: str = "calib") -> Data:
@@ -31,8 +29,9 @@ def load_data(text: str, graph: Graph, *, labels: Labels = "none", preprocess: P
 
     Raises CompileError: AS310 no such file, AS311 not a data file, or damaged, AS312 pickled, AS313 an input has no array, AS314 an array
     is no input, AS315 wrong shape, AS316 wrong element type, AS317 no samples, AS318 numbers of samples differ, AS319 NaN or infinity,
-    AS321 bad labels, AS330 no Pillow, AS331 a broken image, AS332 an image of another size, AS333 images are not for this model, AS334 no
-    such function, AS335 it fails, AS336 it yields no batches; and from `batches`, AS337 it yields other samples than before.
+    AS321 bad labels, AS330 no Pillow, AS331 a broken image, AS332 an image of another size, AS333 images are not for this model, AS334 the
+    function fails, AS335 it yields no batches, AS162 there is no such function; and from `batches`, AS336 it yields other samples than
+    before.
     """
     if is_function(text):
         return load_function(text, graph, labels, preprocess, split)
@@ -43,4 +42,4 @@ def load_data(text: str, graph: Graph, *, labels: Labels = "none", preprocess: P
 
 def is_function(text: str) -> bool:
     """Whether a text names a function rather than a file."""
-    return _FUNCTION.fullmatch(text) is not None and not Path(text).exists()
+    return names_a_function(text) and not Path(text).exists()

@@ -7,13 +7,10 @@ batches are cut anew, so how it cuts them changes nothing.
 from __future__ import annotations
 
 import hashlib
-import importlib
 import inspect
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -34,6 +31,8 @@ from .data_checks import (
     wrong_shape,
     wrong_type,
 )
+from .functions import fault_of
+from .functions import load_function as imported
 from .preprocess import Preprocess
 
 Batch: TypeAlias = dict[str, NDArray[Any]]
@@ -61,7 +60,7 @@ class FunctionData:
     given_labels: NDArray[Any] | None = field(default=None, compare=False)
 
     def batches(self) -> Iterator[Mapping[str, NDArray[Any]]]:
-        """Yield arrays by graph input, samples first. Raises CompileError (AS337) where the function yields other samples than at first."""
+        """Yield arrays by graph input, samples first. Raises CompileError (AS336) where the function yields other samples than at first."""
         count = 0
         for batch in self.reader.batches(None):
             if count >= len(self.marks) or _mark(batch) != self.marks[count]:
@@ -79,12 +78,12 @@ class FunctionData:
         message = "the function yields other samples than when it was first called"
         notes = (f"they differ from batch {batch} on, {len(self.marks)} batches being all",)
         hint = "seed its random numbers, and start from the beginning at every call"
-        return CompileError(Diagnostic("AS337", message, self.reader.text, notes, hint))
+        return CompileError(Diagnostic("AS336", message, self.reader.text, notes, hint))
 
 
 def load_function(text: str, graph: Graph, labels: Labels, pixels: Preprocess | None, split: str) -> FunctionData:
     """Import a function and take a first pass over what it yields. Raises CompileError as `load_data` does."""
-    reader = _Reader(text, _imported(text), graph, pixels, split)
+    reader = _Reader(text, imported(text, text), graph, pixels, split)
     given: list[NDArray[Any]] = []
     digests = {value.name: hashlib.sha256() for value in graph.inputs}
     marks: list[bytes] = []
@@ -160,14 +159,14 @@ class _Reader:
             yield {name: in_type(array, self.graph.input[name].type) for name, array in arrays.items()}
 
     def _called(self) -> Iterator[object]:
-        """Yield what the function yields. Raises CompileError: AS335 where it fails, AS336 where it returns nothing to iterate over."""
+        """Yield what the function yields. Raises CompileError: AS334 where it fails, AS335 where it returns nothing to iterate over."""
         with _telling(self.text):
             takes = inspect.signature(self.function).parameters
             named = "split" in takes or any(p.kind is inspect.Parameter.VAR_KEYWORD for p in takes.values())
             given = self.function(split=self.split) if named else self.function()
         if not isinstance(given, Iterable) or isinstance(given, np.ndarray | Mapping | tuple | str):
-            message = f"the function returns {_kind(given)}, not batches one after the other"
-            raise CompileError(Diagnostic("AS336", message, self.text, hint=_YIELDS))
+            message = f"the function returns {_kind(cast('object', given))}, not batches one after the other"
+            raise CompileError(Diagnostic("AS335", message, self.text, hint=_YIELDS))
         iterator = iter(cast("Iterable[object]", given))
         while True:
             with _telling(self.text):
@@ -177,12 +176,12 @@ class _Reader:
             yield item
 
     def _parts(self, item: object, where: str) -> tuple[Batch, NDArray[Any] | None]:
-        """Return the arrays by input, and the labels. Raises CompileError (AS336, AS313, AS314)."""
+        """Return the arrays by input, and the labels. Raises CompileError (AS335, AS313, AS314)."""
         classes: NDArray[Any] | None = None
         if isinstance(item, tuple):
             pair = cast("tuple[object, ...]", item)
             if len(pair) != 2:
-                raise CompileError(Diagnostic("AS336", f"a tuple of {len(pair)} is no batch", where, hint=_YIELDS))
+                raise CompileError(Diagnostic("AS335", f"a tuple of {len(pair)} is no batch", where, hint=_YIELDS))
             item = pair[0]
             classes = np.asarray(pair[1]) if pair[1] is not None else None
             if classes is not None and classes.ndim == 0:
@@ -191,7 +190,7 @@ class _Reader:
             item = {self.graph.inputs[0].name: cast("NDArray[Any]", item)}
         names = ", ".join(f'"{v.name}": array' for v in self.graph.inputs)
         if not isinstance(item, Mapping):
-            raise CompileError(Diagnostic("AS336", f"{_kind(item)} is no batch", where, hint=f"yield {{{names}}}"))
+            raise CompileError(Diagnostic("AS335", f"{_kind(cast('object', item))} is no batch", where, hint=f"yield {{{names}}}"))
         given = cast("Mapping[object, object]", item)
         arrays = {str(name): np.asarray(array) for name, array in given.items()}
         inputs = self.graph.input
@@ -261,47 +260,9 @@ def _kind(value: object) -> str:
 
 
 @contextmanager
-def _telling(text: str) -> Iterator[None]:
-    """Turn what a user's function raises into a diagnostic (AS335)."""
+def _telling(text: str) -> Generator[None]:
+    """Turn what a user's function raises into a diagnostic (AS334)."""
     try:
         yield
     except (Exception, SystemExit) as error:
-        place = _place(error)
-        message = f"the function fails: {type(error).__name__}: {error}"
-        raise CompileError(Diagnostic("AS335", message, text, (f"at {place}",) if place else ())) from None
-
-
-def _place(error: BaseException) -> str:
-    """Where in the user's code an error was raised."""
-    trace = error.__traceback__
-    found = ""
-    while trace is not None:
-        path = Path(trace.tb_frame.f_code.co_filename)
-        found = f"{path.name}:{trace.tb_lineno}" if path != Path(__file__) else found
-        trace = trace.tb_next
-    return found
-
-
-def _imported(text: str) -> Callable[..., object]:
-    """Return the function that a text names; modules in the current folder are found too. Raises CompileError (AS334)."""
-    module_name, _, name = text.partition(":")
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
-    try:
-        importlib.invalidate_caches()
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        missing = error.name or module_name
-        hint = "run in the folder that holds it, or install it" if module_name.startswith(missing) else f"pip install {missing}"
-        raise CompileError(Diagnostic("AS334", f"there is no module {missing!r}", text, hint=hint)) from None
-    except (Exception, SystemExit) as error:
-        message = f"module {module_name!r} cannot be imported: {type(error).__name__}: {error}"
-        raise CompileError(Diagnostic("AS334", message, text)) from None
-    finally:
-        sys.path.remove(here)
-    function = getattr(module, name, None)
-    if not callable(function):
-        known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        message = f"{module_name!r} has no function {name!r}" if function is None else f"{name!r} in {module_name!r} is no function"
-        raise CompileError(Diagnostic("AS334", message, text, hint=did_you_mean(name, known)))
-    return function
+        raise CompileError(Diagnostic("AS334", "the function fails", text, (fault_of(error),))) from None

@@ -9,6 +9,7 @@ import csv
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,12 +113,9 @@ def _input(folder: Path, graph: Graph, pixels: Preprocess | None) -> tuple[Tenso
 
 
 def _need_pillow(folder: Path) -> None:
-    try:
-        import PIL.Image
-    except ImportError:
+    if find_spec("PIL") is None:
         hint = 'pip install "autosplitc[images]", or pip install pillow'
-        raise CompileError(Diagnostic("AS330", "decoding images takes Pillow, which is not installed", folder.name, hint=hint)) from None
-    del PIL
+        raise CompileError(Diagnostic("AS330", "decoding images takes Pillow, which is not installed", folder.name, hint=hint))
 
 
 def _files(folder: Path) -> tuple[str, ...]:

@@ -111,6 +111,15 @@ def parse_preprocess(text: str) -> Preprocess | None:
     return found
 
 
+def same_preprocess(text: str, resolved: str) -> bool:
+    """Whether a text asks for no more than what a resolved text says. Raises CompileError (AS170)."""
+    asked, known = parse_preprocess(text), parse_preprocess(resolved)
+    if asked is None or known is None:
+        return asked is known
+    names = ("input", "layout", "channels", "model")
+    return replace(asked, **{name: getattr(asked, name) or getattr(known, name) for name in names}) == known
+
+
 def _bad(message: str, hint: str = EXAMPLE) -> Diagnostic:
     return Diagnostic("AS170", message, "--preprocess", hint=f"--preprocess {hint}")
 

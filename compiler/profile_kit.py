@@ -22,8 +22,10 @@ from .driver import check_sizes, run_pipeline
 from .engine import Engine, for_some_fill, sample_feeds
 from .folder import Ours, check_apart, staged_folder, writing_to
 from .hooks import Hooks, Watch
+from .preprocess import parse_preprocess
 from .profile_contexts import Context, bits_context, float_context, profiling_env
 from .profile_probes import CHAINS, PROBES, chain, opset_probes, wire_sizes
+from .prologue import preprocessed
 from .request import Model, Source, model_file, read_source
 
 KIT_FILE = "kit.json"
@@ -47,13 +49,14 @@ Json = dict[str, Any]
 class KitOptions:
     """What a kit is asked for.
 
-    folder: where it goes. calib: samples for ranges. input_shapes: sizes of inputs, by name. bits: widths to run at. threads, level,
-    repeats: what the program on the device does unless told otherwise. name: what the device is called. force: write into a folder that
-    holds other things.
+    folder: where it goes. calib, preprocess: as in `Options`. input_shapes: sizes of inputs, by name. bits: widths to run at. threads,
+    level, repeats: what the program on the device does unless told otherwise. name: what the device is called. force: write into a folder
+    that holds other things.
     """
 
     folder: Path
-    calib: Path | None = None
+    calib: str | None = None
+    preprocess: str = "none"
     input_shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
     bits: tuple[int, ...] = (2, 4, 6, 8)
     threads: int = 1
@@ -80,7 +83,7 @@ def make_kit(model: Model, options: KitOptions, watch: Watch) -> Kit:
 
     Raises CompileError: AS2xx and AS3xx a bad model or data, AS446 where none of it can be on the edge, AS6xx the folder.
     """
-    check_apart(options.folder, (model_file(model), options.calib))
+    check_apart(options.folder, (model_file(model), Path(options.calib) if options.calib else None))
 
     def warn(diagnostic: Diagnostic) -> None:
         if diagnostic.code not in _SILENT:
@@ -91,7 +94,9 @@ def make_kit(model: Model, options: KitOptions, watch: Watch) -> Kit:
         with hooks.timed("import"):
             source = read_source(model, dict(options.input_shapes))
             check_sizes(source.graph, source.label)
-            calib = load_data(str(options.calib), source.graph, labels="none") if options.calib else None
+            graph, preprocess = preprocessed(source.graph, options.preprocess)
+            source = replace(source, graph=graph)
+            calib = load_data(options.calib, graph, preprocess=parse_preprocess(preprocess)) if options.calib else None
         module, env = _analysed(source, calib, hooks)
         contexts = list(_contexts(module, options.bits, env, hooks))
         with hooks.timed("write"), writing_to(options.folder):

@@ -33,7 +33,7 @@ from .data import Labels, load_data
 from .hooks import Hooks
 from .manifest import sha256_of_file
 from .options import PLAN_FIELDS, Options
-from .preprocess import parse_preprocess
+from .preprocess import parse_preprocess, same_preprocess
 from .prologue import preprocessed
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def read_samples(options: Options, graph: Graph, preprocess: str) -> tuple[Data 
 
 def check_preprocess(old: Request, options: Options, given: Collection[str]) -> None:
     """Check that no other arithmetic is asked for than a dump's graph holds. Raises CompileError (AS172)."""
-    if "preprocess" in given and options.preprocess != old.preprocess:
+    if "preprocess" in given and not same_preprocess(options.preprocess, old.preprocess):
         message = "the graph of a dump holds its arithmetic on bytes, which cannot be changed any more"
         hint = "compile the model again, or leave --preprocess out"
         raise CompileError(Diagnostic("AS172", message, f"--preprocess {options.preprocess}", (f"the dump has {old.preprocess}",), hint))

@@ -38,7 +38,8 @@ class EnumerateSplits(Pass):
         graph = module.main
         found = roles(graph, request.keep_float)
         given = given_codes(graph, found.coded)
-        fewest = _Fewest(graph, given, env.edge.weight_bits[0], env.edge.act_bits[0], request.input_bits)
+        raw = frozenset((*graph.input, *byte_values(graph)))
+        fewest = _Fewest(graph, raw, given, env.edge.weight_bits[0], env.edge.act_bits[0], request.input_bits)
         crossing = crossing_sets(graph)
         transfers = [sum((fewest.bits(name) + 7) // 8 for name in names) for names in crossing]
         weights = _weight_bits(graph, frozenset(found.weight_axis), fewest)
@@ -62,9 +63,10 @@ class EnumerateSplits(Pass):
 
 @dataclass(frozen=True, slots=True)
 class _Fewest:
-    """Sizes with every choice of bits at its least."""
+    """Sizes with every choice of bits at its least; `raw` values are inputs, or what their bytes are scaled to."""
 
     graph: Graph
+    raw: frozenset[str]
     given: GivenCodes
     weight_bits: int
     act_bits: int
@@ -75,7 +77,7 @@ class _Fewest:
         type_ = at_batch_one(self.graph.type_of(value))
         width = type_.dtype.bits
         if type_.dtype is DType.F32:
-            width = self.input_bits if value in self.graph.input else self.act_bits
+            width = self.input_bits if value in self.raw else self.act_bits
         return (type_.elements or 0) * width
 
     def memory_bits(self, value: str) -> int:

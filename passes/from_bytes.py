@@ -72,6 +72,12 @@ def byte_values(graph: Graph) -> Mapping[str, ByteValue]:
     return found
 
 
+def input_widths(graph: Graph, input_bits: int) -> Mapping[str, int]:
+    """Return the bits of what stands for an input: f32 inputs, and what bytes are scaled to; where the codes are the bytes, 8."""
+    made = {name: 8 if value.bounds is not None else input_bits for name, value in byte_values(graph).items()}
+    return {v.name: input_bits for v in graph.inputs if v.type.dtype is DType.F32} | made
+
+
 def pictures_of(graph: Graph) -> frozenset[str]:
     """Return the graph inputs whose bytes are scaled."""
     found = {made.codes for made in byte_values(graph).values()}

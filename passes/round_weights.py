@@ -16,6 +16,7 @@ from .base import Env, Pass
 from .cache_keys import digest_of
 from .execute import runnable_part
 from .facts import Ranges, Request, Rounding
+from .from_bytes import input_widths
 from .layers import ROWS, RUNS, Effort, Layer, layers_of
 from .quantisers import Quantisers
 from .quantize import WEIGHT_BITS, Affine, fake_quantize, round_layer_widths
@@ -64,7 +65,8 @@ def _held(module: Module, env: Env, found: Roles) -> dict[str, Affine]:
     bits = max((request.act_bits if request else None) or env.edge.act_bits)
     input_bits = request.input_bits if request else bits
     roots = set(found.root.values()) & set(quantisers.of_value)
-    return {root: quantisers.affine(root, input_bits if root in module.main.input else bits) for root in roots}
+    fixed = input_widths(module.main, input_bits)
+    return {root: quantisers.affine(root, fixed.get(root, bits)) for root in roots}
 
 
 @dataclass(frozen=True)

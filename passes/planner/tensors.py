@@ -14,7 +14,7 @@ from autosplitc.ir import ArrayRef, CompileError, Diagnostic, DType, Graph, at_b
 from autosplitc.targets import Target
 
 from ..facts import Liveness, LiveRange, Request, Sensitivity, WireCosts
-from ..from_bytes import ByteValue, byte_values
+from ..from_bytes import input_widths
 from ..given_codes import GivenCodes, codes_behind, dequantised, given_codes
 from ..quantize.errors import FORBIDDEN_NSR
 from ..roles import Roles
@@ -104,16 +104,14 @@ class Tensors:
         return tuple(self._group(root, allowed) for root in roots)
 
     def _group(self, root: str, allowed: tuple[int, ...]) -> Group:
-        made = self._from_bytes.get(root)
-        if made is not None and made.bounds is not None:
-            return Group(root, (8,), (0,) * 8)
-        if made is not None or root in self.graph.input:
-            return Group(root, (self.request.input_bits,), (0,) * 8)
+        width = self._input_widths.get(root)
+        if width is not None:
+            return Group(root, (width,), (0,) * 8)
         return Group(root, self._admitted(allowed, self._nsr[root], self.request.act_bits), self._units(root))
 
     @cached_property
-    def _from_bytes(self) -> Mapping[str, ByteValue]:
-        return byte_values(self.graph)
+    def _input_widths(self) -> Mapping[str, int]:
+        return input_widths(self.graph, self.request.input_bits)
 
     @cached_property
     def values(self) -> tuple[Value, ...]:
