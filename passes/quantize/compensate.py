@@ -17,7 +17,7 @@ from .affine import LARGEST
 from .curvature import Curvature
 from .descent import descended
 from .feedback import Columns, Fit, compensated
-from .moments import Moments
+from .moments import Moments, Sums
 from .refit import damping_of, refitted
 from .weights import code_limits, least_error_scale, round_rows, row_blocks, rows_of, scale_floor
 
@@ -33,8 +33,8 @@ _RATIOS = (0.85, 0.93, 1.07, 1.15, 1.25)
 class RoundedLayer:
     """weights = codes * scale, in the matrix form of `layer_matrix`.
 
-    codes: int8[g, r, d]. scale: f32[g, r]. shift: f64[g, r], to add to the bias so that the mean of the layer's result stays. nsr: power of the
-    change of the (centred) result over the power of the result, against the exact weights on exact inputs.
+    codes: int8[g, r, d]. scale: f32[g, r]. shift: f64[g, r], to add to the bias so that the mean of the layer's result stays. nsr: power of
+    the change of the (centred) result over the power of the result, against the exact weights on exact inputs.
     """
 
     codes: NDArray[np.int8]
@@ -115,7 +115,8 @@ class _Layer:
         groups, results, width = rows.shape
         weight = np.empty((groups, width), np.float32)
         np.put_along_axis(weight, self.curve.order, self.curve.weight.astype(np.float32), axis=1)
-        flat, group = rows.reshape(-1, width), np.repeat(np.arange(groups), results)
+        flat = rows.reshape(-1, width)
+        group = np.arange(len(flat)) // results
         found = np.empty(len(flat), np.float32)
         for part in row_blocks(flat):
             found[part] = least_error_scale(flat[part], bits, floor, weight[group[part]])
@@ -134,18 +135,18 @@ class _Statistics:
 
     @staticmethod
     def of(weights: Rows, moments: Moments) -> _Statistics:
-        power = _quadratic(weights, weights, moments.gram)
+        power = _quadratic(weights, moments.gram)
         if moments.drift is None or moments.drift_gram is None:
             return _Statistics(weights, moments, None, 0.0, power)
         drifted = weights @ moments.drift.astype(np.float32)
-        noise = _quadratic(weights, weights, moments.drift_gram)
+        noise = _quadratic(weights, moments.drift_gram)
         return _Statistics(weights, moments, drifted, noise, power - 2 * _dot(drifted, weights) + noise)
 
     def judged(self, codes: Rows, scale: NDArray[np.float32], unit: float) -> RoundedLayer:
         """Return the layer with its shift and noise-to-signal ratio."""
         made = codes * scale[..., None]
         difference = self.weights - made
-        noise = self.noise + _quadratic(difference, difference, self.moments.gram)
+        noise = self.noise + _quadratic(difference, self.moments.gram)
         if self.drifted is not None:
             noise -= 2 * _dot(difference, self.drifted)
         exact, mean = self.moments.mean_exact[..., None], self.moments.mean[..., None]
@@ -155,9 +156,9 @@ class _Statistics:
         return RoundedLayer(codes.astype(np.int8), held, shift, nsr)
 
 
-def _quadratic(left: Rows, right: Rows, sums: NDArray[np.float64]) -> float:
-    return _dot(left @ sums.astype(np.float32), right)
+def _quadratic(rows: Sums, sums: Sums) -> float:
+    return _dot(rows @ sums.astype(np.float32), rows)
 
 
-def _dot(left: Rows, right: Rows) -> float:
+def _dot(left: Sums, right: Sums) -> float:
     return float(np.einsum("grd,grd->", left, right, dtype=np.float64))

@@ -48,7 +48,7 @@ class Curvature:
             break
         upper = lower[:, ::-1, ::-1]
         root = np.diagonal(upper, axis1=1, axis2=2)
-        return Curvature(order, damped, (upper / root[:, None, :]).astype(np.float32), root**2)
+        return Curvature(order, damped, (upper / root[:, None, :]).astype(np.float32), np.square(root, dtype=np.float64))
 
     def ranked(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return [g, r, d] as [g, d, r], inputs by rank."""
@@ -60,7 +60,7 @@ class Curvature:
         np.put_along_axis(rows, np.broadcast_to(self.order[:, None, :], rows.shape), columns.swapaxes(1, 2), axis=2)
         return rows
 
-    def error(self, difference: NDArray[np.float32]) -> NDArray[np.float64]:
+    def error(self, difference: Sums) -> NDArray[np.float64]:
         """Return f64[g, r], the second-order error of ranked differences [g, d, r]."""
         along = self.feedback.swapaxes(1, 2) @ difference
         return np.einsum("gk,gkr,gkr->gr", self.weight, along, along, optimize=True)
@@ -72,6 +72,5 @@ def add_damping(hessian: Sums, damping: float) -> Sums:
     power = np.trace(hessian, axis1=1, axis2=2, dtype=np.float64) / width
     added = np.where(power > 0, damping * power, 1.0)
     damped = hessian.copy()
-    at = np.arange(width)
-    damped[:, at, at] += added[:, None].astype(hessian.dtype)
+    damped += added[:, None, None].astype(hessian.dtype) * np.eye(width, dtype=hessian.dtype)
     return damped

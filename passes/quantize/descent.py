@@ -14,7 +14,7 @@ _SWEEPS = 4
 
 
 def descended(fit: Fit, target: Columns, limits: tuple[int, int], curve: Curvature, least: float) -> Fit:
-    """Return the fit after sweeps over its codes, each followed by the scale of least error, until nothing changes or some sweeps are done."""
+    """Return the fit after sweeps over its codes, each followed by the scale of least error, until nothing changes."""
     for _ in range(_SWEEPS):
         codes = _swept(fit.codes, fit.scale, target, limits, curve)
         if np.array_equal(codes, fit.codes):

@@ -34,7 +34,7 @@ class Fit:
 
 
 def compensated(target: Columns, scale: NDArray[np.float32], limits: tuple[int, int], curve: Curvature, least: float) -> Fit:
-    """Round ranked weights at scales f32[g, r] with feedback; then the scale becomes the one of least error, where it stays above `least`."""
+    """Round ranked weights at scales f32[g, r] with feedback; then the scale becomes the one of least error, if above `least`."""
     codes, left = _round(target, scale, limits, curve)
     return rescaled(Fit(codes, scale, np.einsum("gk,gkr,gkr->gr", curve.weight, left, left, optimize=True)), target, curve, least)
 

@@ -27,8 +27,8 @@ class Moments:
     """Moments of g problems of d inputs each.
 
     count: rows seen. mean_exact, mean: f64[g, d], of the exact and of the quantised rows. gram: [g, d, d], centred sum of quantised x
-    quantised. drift, drift_gram: [g, d, d], centred sums of error x quantised and error x error; None where the quantised rows are the exact
-    ones.
+    quantised. drift, drift_gram: [g, d, d], centred sums of error x quantised and error x error; None where the quantised rows are the
+    exact ones.
     """
 
     count: int

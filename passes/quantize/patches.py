@@ -39,8 +39,8 @@ def layer_weights(op: Op, matrix: Array, shape: tuple[int, ...]) -> Array:
 def patches(op: Op, weights_shape: tuple[int, ...], x: Array, count: int, seed: int) -> NDArray[np.float32]:
     """Return rows f32[g, n, d] that the matrix of a layer multiplies, for n <= `count` places spread over the samples and places of x.
 
-    Each of `count` equal parts of all places gives one, drawn with `seed`; all places in order where there are no more than `count`. The same
-    places for the same shape of x, count and seed, so that rows of two versions of an input match. Padding is zero.
+    Each of `count` equal parts of all places gives one, drawn with `seed`; all places in order where there are no more than `count`. The
+    places are the same for the same shape of x, count and seed, so that rows of two versions of an input match. Padding is zero.
     """
     if op.kind != "conv":
         rows = x.reshape(-1, x.shape[-1])
@@ -53,7 +53,10 @@ def patches(op: Op, weights_shape: tuple[int, ...], x: Array, count: int, seed: 
     dilations = op.attrs.ints("dilations", (1,) * len(kernel))
     origin = [p * stride - start for p, stride, start in zip(place, strides, starts, strict=True)]
     pixels = np.ascontiguousarray(np.moveaxis(np.asarray(x, np.float32), 1, -1))
-    taps = [_tap(pixels, sample, [o + t * d for o, t, d in zip(origin, tap, dilations, strict=True)]) for tap in itertools.product(*map(range, kernel))]
+    taps = [
+        _tap(pixels, sample, [o + t * d for o, t, d in zip(origin, tap, dilations, strict=True)])
+        for tap in itertools.product(*map(range, kernel))
+    ]
     groups = op.attrs.int_("group", 1)
     stacked = np.stack(taps, axis=-1).reshape(len(picked), groups, -1)
     return np.ascontiguousarray(stacked.transpose(1, 0, 2))

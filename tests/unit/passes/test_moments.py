@@ -57,7 +57,8 @@ def test_parts_add_up(cuts: tuple[int, ...]) -> None:
 def test_exact_parts_add_to_others() -> None:
     exact, rows = rows_with_errors(200)
     half = exact[:, :100]
-    same(Moments.of(half, half) + Moments.of(exact[:, 100:], rows[:, 100:]), Moments.of(exact, np.concatenate([half, rows[:, 100:]], axis=1)))
+    mixed = np.concatenate([half, rows[:, 100:]], axis=1)
+    same(Moments.of(half, half) + Moments.of(exact[:, 100:], rows[:, 100:]), Moments.of(exact, mixed))
     assert (Moments.of(half, half) + Moments.of(half, half)).drift is None
 
 

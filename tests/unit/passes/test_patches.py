@@ -32,7 +32,8 @@ def onnx_result(op_type: str, x: NDArray[np.float32], weights: NDArray[np.float3
     import onnx
     import onnxruntime as ort
 
-    node = onnx.helper.make_node(op_type, ["x", "w"], ["y"], **attrs)
+    node = onnx.helper.make_node(op_type, ["x", "w"], ["y"])
+    node.attribute.extend(onnx.helper.make_attribute(name, value) for name, value in attrs.items())
     value = onnx.helper.make_tensor_value_info
     graph = onnx.helper.make_graph(
         [node], "g", [value("x", 1, x.shape), value("w", 1, weights.shape)], [value("y", 1, [None] * (x.ndim if op_type == "Conv" else 2))]

@@ -52,8 +52,11 @@ def power(matrix: Rows, exact: Rows) -> float:
     return float(wanted.var(axis=1).sum())
 
 
+SIZES = [(1, 12, 40, 600), (6, 1, 9, 300), (3, 4, 18, 200), (1, 8, 150, 40), (1, 3, 5, 1)]
+
+
 @pytest.mark.parametrize("effort", EFFORTS)
-@pytest.mark.parametrize(("groups", "results", "width", "count"), [(1, 12, 40, 600), (6, 1, 9, 300), (3, 4, 18, 200), (1, 8, 150, 40), (1, 3, 5, 1)])
+@pytest.mark.parametrize(("groups", "results", "width", "count"), SIZES)
 def test_codes_scales_shift_and_ratio(effort: Effort, groups: int, results: int, width: int, count: int) -> None:
     matrix, exact = weights_of(groups, results, width), correlated(groups, count, width)
     rows = noisy(exact, 0.02)
