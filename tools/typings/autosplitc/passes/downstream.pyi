@@ -1,0 +1,1 @@
+from passes.downstream import *

@@ -1,0 +1,1 @@
+from passes.measured_outputs import *

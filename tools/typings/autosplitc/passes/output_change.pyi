@@ -1,0 +1,1 @@
+from passes.output_change import *

@@ -1,0 +1,1 @@
+from passes.weight_errors import *
