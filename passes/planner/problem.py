@@ -68,7 +68,7 @@ class Value:
     group: its activation quantiser, NONE where it is never a code of ours on the edge. alias_of: the value whose memory it shares.
     given_bits: width of the codes that the model itself holds it as, 0 for none; it fixes the value's row, and `memory_bits` what an
     element takes in memory. constant: made of constants alone; it never crosses, since the cloud makes it again.
-    raw: a graph input, or one reshaped: it has one width, and a wire adds no error to it.
+    raw: a graph input, or one reshaped, or what a picture's bytes are scaled to: it has one width, and a wire adds no error to it.
     wire_bits: widths at which it may cross; empty: it crosses at its own width.
     wire_error: units that a wire of 1..8 bits (inner) adds to the value held at 1..8 bits or float (outer); empty: none at all.
     wire_noise: the same in units of `Limits.tensor_error`; empty: as `wire_error`.

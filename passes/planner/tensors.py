@@ -123,12 +123,13 @@ class Tensors:
         name = life.value
         type_ = at_batch_one(self.graph.type_of(name))
         root = self.roles.root.get(name, "")
-        raw = type_.dtype is DType.F32 and (life.alias_of or name) in self.graph.input and name not in self._dequantised
+        given = (life.alias_of or name) in self.graph.input and name not in self._dequantised
+        raw = type_.dtype is DType.F32 and (given or (root or name) in self._input_widths)
         wire_bits: tuple[int, ...] = ()
         wire_error: Table = ()
         wire_noise: Table = ()
         if raw:
-            wire_bits = (self.request.input_bits,)
+            wire_bits = (self._input_widths.get(root or name, self.request.input_bits),)
         elif type_.dtype is DType.F32:
             wire_error = self._wire_errors.get(name) or self._wire_errors.get(root, ())
             wire_bits = self._wire_bits if wire_error else ()
