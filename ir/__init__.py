@@ -22,7 +22,7 @@ from .onnx_export import EXTERNAL_OVER_BYTES, export_onnx, write_onnx
 from .onnx_import import import_model, import_onnx
 from .onnx_shapes import unknown_input_dims
 from .onnx_spell import ConstSpeller, Speller, Spelling, activation_nodes, pre_activation, verbatim_node
-from .op_table import ACT_GAIN, ACT_PARAMETERS, ACTIVATIONS, FUSABLE, KIND_BY_OP_TYPE, OpRow, at_batch_one, op_macs, op_row
+from .op_table import ACT_GAIN, ACT_LIFT, ACT_PARAMETERS, ACTIVATIONS, FUSABLE, KIND_BY_OP_TYPE, OpRow, at_batch_one, op_macs, op_row
 from .packing import pack_bits, packed_bytes, unpack_bits
 from .parser import parse_module
 from .printer import print_graph, print_module
@@ -34,6 +34,7 @@ __all__ = [
     "ABSENT",
     "ACTIVATIONS",
     "ACT_GAIN",
+    "ACT_LIFT",
     "ACT_PARAMETERS",
     "EXIT_BAD_INPUT",
     "EXIT_INFEASIBLE",

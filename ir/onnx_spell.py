@@ -10,13 +10,13 @@ import numpy as np
 from .blob import blob_from_array, numpy_dtype
 from .graph import Const, Graph, Op
 from .onnx_types import attr_proto, tensor_proto
-from .op_table import ACT_GAIN, ROW_BY_KIND
+from .op_table import ACT_GAIN, ACT_LIFT, ROW_BY_KIND
 from .types import ArrayRef, Attrs, AttrValue, DType, TensorType
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto, TensorProto
 
-ACT_ATTRS = ("act", "act_alpha", "act_beta", ACT_GAIN, "act_high", "act_low")
+ACT_ATTRS = ("act", "act_alpha", "act_beta", ACT_GAIN, "act_high", ACT_LIFT, "act_low")
 """Attributes of a fused activation."""
 
 _OP_TYPE_OF_ACT = {
@@ -114,14 +114,21 @@ def activation_nodes(op: Op, source: str, spelling: Spelling, result: str | None
     made = result if result is not None else op.result
     act = op.attrs.str_("act")
     name = op.loc.names[-1] if len(op.loc.names) > 1 else f"{node_name(op)}.{act}"
-    gain = op.attrs.get(ACT_GAIN)
-    if not isinstance(gain, ArrayRef):
-        return _activation(act, op.attrs, source, made, op.types[0].dtype, name, spelling)
-    before = spelling.fresh(f"{made}.act")
-    shape = (*gain.type.dims, *(1,) * (len(op.types[0].shape or ()) - 2))
-    factors = spelling.initializer(f"{made}.gain", ArrayRef(TensorType(gain.type.dtype, shape), gain.blob))
-    nodes = _activation(act, op.attrs, source, before, op.types[0].dtype, name, spelling)
-    return [*nodes, spelling.node("Mul", (before, factors), (made,), name=f"{name}.gain")]
+    lift, gain = op.attrs.get(ACT_LIFT), op.attrs.get(ACT_GAIN)
+    lifted = spelling.fresh(f"{made}.lifted") if isinstance(lift, ArrayRef) else source
+    plain = spelling.fresh(f"{made}.act") if isinstance(gain, ArrayRef) else made
+    nodes = _activation(act, op.attrs, lifted, plain, op.types[0].dtype, name, spelling)
+    if isinstance(lift, ArrayRef):
+        nodes.insert(0, spelling.node("Mul", (source, _factors(op, lift, f"{made}.lift", spelling)), (lifted,), name=f"{name}.lift"))
+    if isinstance(gain, ArrayRef):
+        nodes.append(spelling.node("Mul", (plain, _factors(op, gain, f"{made}.gain", spelling)), (made,), name=f"{name}.gain"))
+    return nodes
+
+
+def _factors(op: Op, factors: ArrayRef, hint: str, spelling: Spelling) -> str:
+    """Add factors of channels, shaped to meet axis 1 of an op's result, and return their name."""
+    shape = (*factors.type.dims, *(1,) * (len(op.types[0].shape or ()) - 2))
+    return spelling.initializer(hint, ArrayRef(TensorType(factors.type.dtype, shape), factors.blob))
 
 
 def _activation(act: str, attrs: Attrs, source: str, made: str, dtype: DType, name: str, spelling: Spelling) -> list[NodeProto]:

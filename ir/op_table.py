@@ -119,11 +119,14 @@ ACTIVATIONS = ("relu", "clip", "leaky_relu", "hard_swish", "hard_sigmoid", "sigm
 """Values of attribute `act` of a fused op (kinds `conv`, `conv_transpose`, `gemm`, `matmul`, `add`, `batch_norm`, `mul`).
 
 Parameters stand beside it: `act_low`, `act_high` (clip), `act_alpha` (leaky_relu, hard_sigmoid), `act_beta` (hard_sigmoid), and with any
-activation `act_gain`: f32[channels], what each channel (axis 1) is multiplied by after the activation.
+activation `act_lift` and `act_gain`: f32[channels], what each channel (axis 1) is multiplied by before and after the activation.
 """
 
+ACT_LIFT = "act_lift"
+"""Attribute of a fused op: factors of its channels between what the op computes and the activation, an `ArrayRef`."""
+
 ACT_GAIN = "act_gain"
-"""Attribute of a fused op: the factors of its channels after the activation, an `ArrayRef`."""
+"""Attribute of a fused op: factors of its channels behind the activation, an `ArrayRef`."""
 
 ACT_PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "clip": ("act_high", "act_low"),

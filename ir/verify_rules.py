@@ -9,7 +9,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 from .edit import all_names, free_names, sub_graphs
 from .graph import UNKNOWN_TYPE, Const, Graph, Op
-from .op_table import ACT_GAIN, ACT_PARAMETERS, ACTIVATIONS, FUSABLE, ROW_BY_KIND, OpRow, attr_holds
+from .op_table import ACT_GAIN, ACT_LIFT, ACT_PARAMETERS, ACTIVATIONS, FUSABLE, ROW_BY_KIND, OpRow, attr_holds
 from .shapes import ShapeError, result_types
 from .types import ArrayRef, AttrValue, Dim, DType, TensorType
 
@@ -103,13 +103,13 @@ def _attributes(graph: Graph, op: Op) -> Findings:
     if row is None:
         return
     act = op.attrs.get("act")
-    fused = {"act", ACT_GAIN, *ACT_PARAMETERS.get(act, ())} if isinstance(act, str) else {"act"}
+    fused = {"act", ACT_GAIN, ACT_LIFT, *ACT_PARAMETERS.get(act, ())} if isinstance(act, str) else {"act"}
     for name, value in op.attrs.items():
         if op.kind in FUSABLE and name in fused:
             if name == "act" and act not in ACTIVATIONS:
                 yield f"the activation {act!r} is not known"
-            elif name == ACT_GAIN:
-                yield from _gain(op, value)
+            elif name in (ACT_GAIN, ACT_LIFT):
+                yield from _factors(op, name, value)
             elif name != "act" and not (isinstance(value, int | float) and math.isfinite(value)):
                 yield f"{name} is not a number"
         elif name not in row.attrs:
@@ -120,14 +120,14 @@ def _attributes(graph: Graph, op: Op) -> Findings:
         yield "an op with an activation has one result"
 
 
-def _gain(op: Op, value: AttrValue) -> Findings:
+def _factors(op: Op, name: str, value: AttrValue) -> Findings:
     """A factor for every channel of the result."""
     shape = op.types[0].shape if op.types else None
     channels = shape[1] if shape is not None and len(shape) > 1 else None
     if not isinstance(value, ArrayRef) or value.type.dtype is not DType.F32 or len(value.type.dims) != 1:
-        yield f"{ACT_GAIN} is no f32 vector"
+        yield f"{name} is no f32 vector"
     elif value.type.dims != (channels,):
-        yield f"{ACT_GAIN} has {value.type.dims[0]} factors, where the result has {channels} channels"
+        yield f"{name} has {value.type.dims[0]} factors, where the result has {channels} channels"
 
 
 def _types(graph: Graph, op: Op) -> Findings:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosplitc.ir import (
+    ACT_LIFT,
     ArrayRef,
     CompileError,
     Diagnostic,
@@ -34,6 +35,7 @@ from .execute import Execution, groups, load, runnable_part
 from .facts import Ranges, Request, SeenSize, ValueRange
 from .feeds import NOISE_FILLS, Feed, feeds_of, noise_feeds
 from .from_bytes import byte_values
+from .lifts import lifted_floors, raised
 from .quantize.clipping import METHODS
 from .quantize.extent import Extent, Levels
 from .quantize.flat import curved_range
@@ -183,9 +185,10 @@ class Calibrate(Pass):
     def _observe(self, graph: Graph, env: Env, samples: _Samples, survey: _Survey, execution: Execution | None) -> None:
         """Take in the values that `execution` returns, or the inputs where it is None: ranges first, then histograms."""
         runs = 0
+        floors = lifted_floors(graph)
         for values in _values(env, samples, execution, None, survey.runs, survey.runs):
             runs += 1
-            for name, array in values.items():
+            for name, array in raised(values, floors).items():
                 survey.extents.setdefault(name, Extent()).add(array)
                 if execution is None and array.dtype == np.float32:
                     survey.levels.setdefault(name, Levels()).add(array)
@@ -254,8 +257,13 @@ def _ranges(graph: Graph, survey: _Survey, samples: _Samples) -> Ranges:
 
 
 def _curved(graph: Graph, name: str, before: Extent) -> tuple[float, float]:
-    """Return the range of what stands before a fused activation, as far as the activation is not flat there."""
+    """Return the range of what stands before a fused activation, as far as the activation is not flat there.
+
+    Where channels have factors of their own, what was seen ends there already.
+    """
     attrs = graph.producer[name].attrs
+    if ACT_LIFT in attrs:
+        return before.low, before.high
     alpha, beta = attrs.float_("act_alpha", 0.2), attrs.float_("act_beta", 0.5)
     return curved_range(attrs.str_("act"), alpha, beta, before.low, before.high)
 

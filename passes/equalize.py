@@ -1,7 +1,8 @@
 """equalize: channels of activations are brought to similar ranges, so that one scale a tensor serves them all.
 
 Cross-layer equalisation (Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV 2019) with the
-factors of SmoothQuant (Xiao et al., ICML 2023): a channel's maximum to the power s, over the power 1 - s of the largest weight that reads it.
+factors of SmoothQuant (Xiao et al., ICML 2023): a channel's maximum to the power s, over the power 1 - s of the largest weight that reads
+it. What stands before an activation that lets no factors through has factors of its own.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from autosplitc.ir import CompileError, Diagnostic, Graph, Module
+from autosplitc.ir import CompileError, Diagnostic, Graph, Module, Op, pre_activation
 
 from .base import Data, Env, Pass
-from .equalize_groups import ChannelGroups, channel_groups, is_scalable_layer
+from .equalize_groups import GAINED, ChannelGroups, channel_groups, is_scalable_layer
 from .equalize_weights import input_maxima, scaled_graph
 from .execute import groups, load, runnable_part
+from .lifts import lift_floors
 from .walk import spread_feeds
 
 Vector = NDArray[np.float64]
@@ -53,13 +55,14 @@ class Equalize(Pass):
             return module
         found = channel_groups(module.main)
         try:
-            maxima = channel_maxima(module.main, found, env.calib, env, self.runs)
+            maxima, before = channel_extents(module.main, found, env.calib, env, self.runs)
         except CompileError:
             return module
         factors = self.factors(module.main, found, maxima)
-        if (factors == 1.0).all():
+        inner = {op: inner_factors(*extents, self.limit) for op, extents in before.items()}
+        if (factors == 1.0).all() and not inner:
             return module
-        return module.with_graph(scaled_graph(module.main, {name: factors[ids] for name, ids in found.ids.items()}))
+        return module.with_graph(scaled_graph(module.main, {name: factors[ids] for name, ids in found.ids.items()}, inner))
 
     def _check(self) -> None:
         most = math.inf
@@ -96,23 +99,49 @@ class Equalize(Pass):
         return np.where(alive, scaled, 1.0).astype(np.float32).astype(np.float64)
 
 
-def channel_maxima(graph: Graph, found: ChannelGroups, data: Data, env: Env, runs: int) -> dict[str, Vector]:
-    """Return the largest |element| of every channel, f64[channels], of all values that may be scaled and were finite in all runs.
+def inner_factors(low: Vector, high: Vector, limit: float) -> Vector:
+    """Return the factors of what stands before an activation, f64[channels], from the ends of each channel's range (low <= 0 <= high).
+
+    All channels share one quantiser. Scales of output channels take any factor up, so the ranges become alike; the quantiser's low end is the
+    share of its high end that costs the channels least resolution in the (geometric) mean.
+    """
+    top = max(float(high.max(initial=0.0)), float(-low.min(initial=0.0)))
+    if top <= 0.0:
+        return np.ones(low.size)
+    shares = np.geomspace(1.0 / 32.0, 32.0, 41)
+    needed = [np.maximum(np.maximum(high, -low / share), top / limit) for share in shares]
+    best = needed[int(np.argmin([np.log(n * (1.0 + share)).sum() for n, share in zip(needed, shares, strict=True)]))]
+    return (best / best.max()).astype(np.float32).astype(np.float64)
+
+
+def channel_extents(
+    graph: Graph, found: ChannelGroups, data: Data, env: Env, runs: int
+) -> tuple[dict[str, Vector], dict[str, tuple[Vector, Vector]]]:
+    """Return the largest |element| of every channel, f64[channels], of all values that may be scaled, and the ends of its range before the
+    activations of layers in `GAINED`, by op, as far as the activation is not flat there. Values that were not finite are left out.
 
     Raises CompileError AS323, AS324 where the model does not run on the data.
     """
     known = runnable_part(graph)[0]
+    inner = {pre_activation(known, op): op for op in known.ops if op.attrs.get("act") in GAINED and is_scalable_layer(known, op)}
     names = [r for op in known.ops for r in op.results if r and found.is_free(r)]
     feeds = spread_feeds(known, data, runs)
-    maxima: dict[str, Vector] = {}
-    for group in groups(known, names):
+    ends: dict[str, tuple[Vector, Vector]] = {}
+    for group in groups(known, [*names, *inner]):
         execution = load(known, group)
         for feed in env.progress.track(feeds, "equalize", len(feeds)):
             for name, value in execution.run(feed).items():
                 axes = tuple(axis for axis in range(value.ndim) if axis != 1)
-                largest = np.abs(value).max(axis=axes, initial=0.0).astype(np.float64)
-                maxima[name] = np.maximum(maxima[name], largest) if name in maxima else largest
-    return {name: largest for name, largest in maxima.items() if np.isfinite(largest).all()}
+                low, high = (np.asarray(end(value, axis=axes, initial=0.0), np.float64) for end in (np.min, np.max))
+                ends[name] = (np.minimum(ends[name][0], low), np.maximum(ends[name][1], high)) if name in ends else (low, high)
+    finite = {name: (low, high) for name, (low, high) in ends.items() if np.isfinite(low).all() and np.isfinite(high).all()}
+    maxima = {name: np.maximum(-finite[name][0], finite[name][1]) for name in names if name in finite}
+    return maxima, {op.name: _curved(op, *finite[name]) for name, op in inner.items() if name in finite}
+
+
+def _curved(op: Op, low: Vector, high: Vector) -> tuple[Vector, Vector]:
+    floors = lift_floors(op)
+    return (low if floors is None else np.maximum(low, floors)), high
 
 
 def _labels(found: ChannelGroups, values: Mapping[str, Vector]) -> NDArray[np.int64]:

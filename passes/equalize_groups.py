@@ -201,8 +201,9 @@ def _prelu(builder: _Builder, op: Op) -> bool:
 
 
 def _reduce_mean(builder: _Builder, op: Op) -> bool:
-    axes = builder.graph.const.get(op.inputs[1]) if len(op.inputs) > 1 else None
-    rank = len(shape_of(builder.graph, op.inputs[0]))
+    source, *given = op.inputs
+    axes = builder.graph.const.get(given[0]) if given else None
+    rank = len(shape_of(builder.graph, source))
     if axes is None or not axes.type.elements or (axes.array() % rank < 2).any():
         return False
     return _channelwise(builder, op)

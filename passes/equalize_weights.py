@@ -8,7 +8,21 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from autosplitc.ir import ACT_GAIN, ArrayRef, Const, DType, Graph, Op, TensorType, blob_from_array, fresh_name, map_ops, prune_consts
+from autosplitc.ir import (
+    ACT_GAIN,
+    ACT_LIFT,
+    ArrayRef,
+    AttrValue,
+    Const,
+    DType,
+    Graph,
+    Op,
+    TensorType,
+    blob_from_array,
+    fresh_name,
+    map_ops,
+    prune_consts,
+)
 
 from .channel_affine import is_read_once
 from .equalize_groups import GAINED, by_channel, is_scalable_layer
@@ -16,12 +30,13 @@ from .equalize_groups import GAINED, by_channel, is_scalable_layer
 Vector = NDArray[np.float64]
 
 
-def scaled_graph(graph: Graph, factors: Mapping[str, Vector]) -> Graph:
+def scaled_graph(graph: Graph, factors: Mapping[str, Vector], inner: Mapping[str, Vector]) -> Graph:
     """Return the graph with every value divided by its factors, f64[channels] by value, and computing the same.
 
-    Values that are missing stay as they are. The factors must fit `channel_groups`.
+    inner: factors, by op, of what stands before the activation of a layer in `GAINED`. Values that are missing stay as they are. The
+    factors must fit `channel_groups`.
     """
-    scaler = _Scaler(graph, factors)
+    scaler = _Scaler(graph, factors, inner)
     scaled = map_ops(graph, scaler.op)
     kept = tuple(c for c in graph.consts if c.name not in scaler.consts)
     return prune_consts(replace(scaled, consts=(*kept, *scaler.consts.values())))
@@ -48,6 +63,7 @@ class _Scaler:
 
     graph: Graph
     factors: Mapping[str, Vector]
+    inner: Mapping[str, Vector]
     consts: dict[str, Const] = field(default_factory=dict[str, Const])
 
     def op(self, op: Op) -> Op:
@@ -70,17 +86,15 @@ class _Scaler:
 
     def _before(self, op: Op) -> Vector:
         """Factors of what stands before an op's activation: those of the result, unless a gain makes them."""
-        return np.ones(1) if op.attrs.str_("act") in GAINED else self._of(op.result)
+        return self.inner.get(op.name, np.ones(1)) if op.attrs.str_("act") in GAINED else self._of(op.result)
 
     def _gained(self, changed: Op, op: Op) -> Op:
-        """Return an op with the factors of its result in the gain behind its activation, where they belong there."""
-        factors = self._of(op.result)
-        if op.attrs.str_("act") not in GAINED or (factors == 1.0).all():
+        """Return an op with its factors around its activation, where they belong there."""
+        if op.attrs.str_("act") not in GAINED:
             return changed
-        old = op.attrs.get(ACT_GAIN)
-        gain = (old.blob.read().view("<f4").astype(np.float64) if isinstance(old, ArrayRef) else 1.0) / factors
-        array = gain.astype(np.float32)
-        return replace(changed, attrs=changed.attrs.with_(act_gain=ArrayRef(TensorType(DType.F32, array.shape), blob_from_array(array))))
+        lift = _multiplied(op, ACT_LIFT, self._before(op))
+        gain = _multiplied(op, ACT_GAIN, 1.0 / self._of(op.result))
+        return replace(changed, attrs=changed.attrs.with_(**lift, **gain))
 
     def _layer(self, op: Op) -> Op:
         before, after = self._of(op.inputs[0]), self._before(op)
@@ -117,6 +131,15 @@ class _Scaler:
         array = values.astype(np.float32)
         self.consts[name] = Const(name, TensorType(DType.F32, array.shape), blob_from_array(array), old.loc)
         return name
+
+
+def _multiplied(op: Op, name: str, factors: Vector) -> dict[str, AttrValue]:
+    """Return an attribute that holds factors of channels, multiplied by more; nothing where these are 1."""
+    if (factors == 1.0).all():
+        return {}
+    old = op.attrs.get(name)
+    array = ((old.blob.read().view("<f4") if isinstance(old, ArrayRef) else 1.0) * factors).astype(np.float32)
+    return {name: ArrayRef(TensorType(DType.F32, array.shape), blob_from_array(array))}
 
 
 def _scaled_weights(op: Op, weights: Vector, before: Vector, after: Vector) -> Vector:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from autosplitc.ir import (
     ABSENT,
     ACT_GAIN,
+    ACT_LIFT,
     ArrayRef,
     Attrs,
     Const,
@@ -44,7 +45,7 @@ ABSORBED = ("relu", "clip")
 ON_CODES = ("max_pool", "reshape", "flatten", "squeeze", "unsqueeze", "identity", "transpose", "slice", "split")
 """Ops of class `same` whose standard form takes 8-bit codes."""
 
-SUFFIXES = ("q", "dq", "raw", "scale", "inner", "act", "gain", "wire", "rx", "cast", "cloud")
+SUFFIXES = ("q", "dq", "raw", "scale", "inner", "lift", "act", "gain", "wire", "rx", "cast", "cloud")
 """Endings of the names that quantisation and the cut add."""
 
 
@@ -208,19 +209,23 @@ def _add_quantised(part: EdgePart, op: Op) -> None:
     part.ops.append(Op((inner,), op.kind, inputs, plain, op.types, op.loc))
     part.ops.append(quantize_op(inner, codes, affine, op.type.with_dtype(code_dtype(8, signed=False))))
     part.ops.append(dequantize_op(codes, numbers, affine, op.type))
-    gain = op.attrs.get(ACT_GAIN)
+    lift, gain = op.attrs.get(ACT_LIFT), op.attrs.get(ACT_GAIN)
+    if isinstance(lift, ArrayRef):
+        _multiply(part, op, numbers, lift, "lift", recipe.named(inner, "lift"))
+        numbers = recipe.named(inner, "lift")
     made = recipe.named(op.result, "act") if isinstance(gain, ArrayRef) else result
     part.ops.append(Op((made,), act, (numbers,), activation_attrs(op.attrs), op.types, Loc(op.loc.names[-1:])))
     if isinstance(gain, ArrayRef):
-        part.ops.append(Op((result,), "mul", (made, _gain(part, op, gain)), Attrs(), op.types, Loc((f"{op.loc.names[-1]}.gain",))))
+        _multiply(part, op, made, gain, "gain", result)
 
 
-def _gain(part: EdgePart, op: Op, gain: ArrayRef) -> str:
-    """Add the factors of an op's channels, shaped to meet axis 1, and return their name."""
-    shape = (*gain.type.dims, *(1,) * (len(op.type.shape or ()) - 2))
-    const = Const(part.recipe.named(op.result, "gain"), TensorType(gain.type.dtype, shape), gain.blob, op.loc)
+def _multiply(part: EdgePart, op: Op, source: str, factors: ArrayRef, suffix: str, result: str) -> None:
+    """Add the product of a value and the factors of an op's channels, shaped to meet axis 1."""
+    shape = (*factors.type.dims, *(1,) * (len(op.type.shape or ()) - 2))
+    const = Const(part.recipe.named(op.result, suffix), TensorType(factors.type.dtype, shape), factors.blob, op.loc)
     part.consts[const.name] = const
-    return const.name
+    loc = Loc(tuple(f"{name}.{suffix}" for name in op.loc.names[-1:]))
+    part.ops.append(Op((result,), "mul", (source, const.name), Attrs(), op.types, loc))
 
 
 def _cuts_off(part: EdgePart, op: Op) -> bool:
@@ -236,8 +241,8 @@ def _cuts_off(part: EdgePart, op: Op) -> bool:
 
 
 def activation_attrs(attrs: Attrs) -> Attrs:
-    """Return a fused activation's parameters as attributes of the op alone (`low`, `high`, `alpha`, `beta`); its gain is none of them."""
-    return Attrs.of({k.removeprefix("act_"): v for k, v in attrs.items() if k.startswith("act_") and k != ACT_GAIN})
+    """Return a fused activation's parameters as attributes of the op alone (`low`, `high`, `alpha`, `beta`), without channels' factors."""
+    return Attrs.of({k.removeprefix("act_"): v for k, v in attrs.items() if k.startswith("act_") and k not in (ACT_GAIN, ACT_LIFT)})
 
 
 def _operand(part: EdgePart, op: Op, index: int) -> str:
