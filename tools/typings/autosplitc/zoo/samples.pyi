@@ -1,0 +1,1 @@
+from tools.zoo.samples import *

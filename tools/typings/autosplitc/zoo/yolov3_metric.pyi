@@ -1,0 +1,1 @@
+from tools.zoo.yolov3_metric import *
