@@ -37,8 +37,8 @@ class Downstream:
         return tuple(name for name in self.part.outputs if name in self.part.producer)
 
     def load(self) -> Execution | None:
-        """Load the part into an engine; None where it has no op. Raises as `execute.load`."""
-        return load(self.part, self.outputs) if self.part.ops else None
+        """Load the part into an engine, for runs from several threads; None where it has no op. Raises as `execute.load`."""
+        return load(self.part, self.outputs, quick=True) if self.part.ops else None
 
     def run(self, execution: Execution | None, feed: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Return the outputs that depend on the change. Raises CompileError AS323."""

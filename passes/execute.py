@@ -49,40 +49,42 @@ class Execution:
             raise CompileError(Diagnostic("AS323", "the model does not run on this data", notes=(engine_message(error),))) from None
 
 
-def load(graph: Graph, names: Sequence[str]) -> Execution:
+def load(graph: Graph, names: Sequence[str], *, quick: bool = False) -> Execution:
     """Load a graph so that runs return `names`: results of ops, or what fused ops make before their activation (`pre_activation`).
 
-    Values are those of the float model op by op: nothing that changes them is fused. Raises CompileError AS324 where the engine does not
-    take the graph.
+    Values are those of the float model op by op: nothing that changes them is fused. `quick` is for many runs from several threads: each
+    takes one thread, and what the engine fuses may change the last digits. Raises CompileError AS324 where the engine does not take the
+    graph.
     """
     wanted = tuple(names)
     try:
-        return Execution(_session(graph, wanted), wanted)
+        return Execution(_session(graph, wanted, quick=quick), wanted)
     except (CompileError, MemoryError, OSError):
         raise
     except Exception as error:
         raise CompileError(Diagnostic("AS324", "ONNX Runtime does not load this model", notes=(engine_message(error),))) from None
 
 
-def _session(graph: Graph, names: tuple[str, ...]) -> InferenceSession:
+def _session(graph: Graph, names: tuple[str, ...], *, quick: bool) -> InferenceSession:
     from onnxruntime import InferenceSession
 
     providers = ["CPUExecutionProvider"]
     if sum(const.blob.nbytes for const in graph.consts) <= IN_MEMORY_BYTES:
         data = export_onnx(graph, extra_outputs=names).SerializeToString()
-        return InferenceSession(data, _options(), providers)
+        return InferenceSession(data, _options(quick=quick), providers)
     with TemporaryDirectory(prefix="autosplitc-") as folder:
         path = Path(folder) / "model.onnx"
         write_onnx(graph, path, extra_outputs=names, external_over_bytes=0)
-        return InferenceSession(path, _options(), providers)
+        return InferenceSession(path, _options(quick=quick), providers)
 
 
-def _options() -> SessionOptions:
+def _options(*, quick: bool) -> SessionOptions:
     from onnxruntime import GraphOptimizationLevel, SessionOptions
 
     options = SessionOptions()
-    options.graph_optimization_level = GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.intra_op_num_threads = THREADS
+    level = GraphOptimizationLevel
+    options.graph_optimization_level = level.ORT_ENABLE_ALL if quick else level.ORT_ENABLE_BASIC
+    options.intra_op_num_threads = 1 if quick else THREADS
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     options.enable_cpu_mem_arena = False

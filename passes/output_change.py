@@ -65,7 +65,8 @@ class OutputChange:
     def _nats(self, exact: NDArray[Any], changed: NDArray[Any]) -> tuple[float, float]:
         """Return sum over rows of sum p log(p / q), and the number of rows."""
         p, q = self._log_probabilities(exact), self._log_probabilities(changed)
-        nats = np.sum(np.exp(p) * (p - q), axis=-1)
+        share = np.exp(p)
+        nats = np.sum(np.multiply(share, p - q, out=np.zeros_like(p), where=share > 0), axis=-1)
         return float(np.maximum(nats, 0.0).sum()), float(nats.size)
 
     def _log_probabilities(self, array: NDArray[Any]) -> NDArray[np.float64]:
@@ -77,11 +78,13 @@ class OutputChange:
 
 
 def _noise(exact: NDArray[Any], changed: NDArray[Any]) -> tuple[float, float]:
-    signal = exact.astype(np.float64).reshape(-1)
+    """Return the noise's and the signal's power over all elements that are finite in the float model."""
+    finite = np.isfinite(exact)
+    signal = exact[finite].astype(np.float64)
     power = float(signal @ signal)
     if changed.shape != exact.shape:
         return _LOST * power, power
-    noise = changed.astype(np.float64).reshape(-1) - signal
+    noise = changed[finite].astype(np.float64) - signal
     return float(noise @ noise), power
 
 

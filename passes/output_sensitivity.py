@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -21,7 +22,7 @@ from autosplitc.ir import CompileError, Graph, TensorType
 from .base import Env
 from .cache_keys import digest_of
 from .downstream import Downstream, Store, downstream
-from .execute import Execution, groups, load
+from .execute import THREADS, Execution, groups, load
 from .feeds import Feed
 from .output_change import OutputChange
 from .quantize.errors import BITS, FORBIDDEN_NSR
@@ -99,12 +100,13 @@ class OutputSensitivity:
         open_ = [i for i, row in enumerate(known) if None in row]
         exact = self._float_values(dict.fromkeys(n for names in reads for n in names), {n for i in open_ for n in reads[i]}, store)
         compare = OutputChange.of(self.unit, exact)
-        for i in self.env.progress.track(open_, "measure outputs", len(open_)):
-            columns = [j for j, figure in enumerate(known[i]) if figure is None]
-            work = _Work(parts[i], reads[i], [probes[i].changes[j].make() for j in columns], compare)
-            for j, figure in zip(columns, work.figures(exact, store), strict=True):
-                known[i][j] = figure
-                self.env.cache.put(keys[i][j], struct.pack("<d", figure))
+        with ThreadPoolExecutor(THREADS) as threads:
+            for i in self.env.progress.track(open_, "measure outputs", len(open_)):
+                columns = [j for j, figure in enumerate(known[i]) if figure is None]
+                work = _Work(parts[i], parts[i].load(), reads[i], [probes[i].changes[j].make() for j in columns], compare, store)
+                for j, figure in zip(columns, work.figures(exact, threads), strict=True):
+                    known[i][j] = figure
+                    self.env.cache.put(keys[i][j], struct.pack("<d", figure))
 
     def _float_values(self, names: Mapping[str, None], kept: set[str], store: Store) -> list[dict[str, NDArray[Any]]]:
         """Return the outputs of every run, and put the values `kept` into the store.
@@ -132,27 +134,29 @@ class _Work:
     """One probe's open changes."""
 
     part: Downstream
+    execution: Execution | None
     reads: tuple[str, ...]
     held: Sequence[Held]
     compare: OutputChange
+    store: Store
 
-    def figures(self, exact: Sequence[Mapping[str, NDArray[Any]]], store: Store) -> list[float]:
-        """Return the change at the outputs of each."""
-        totals: list[NDArray[np.float64]] = [np.zeros((len(exact[0]), 2)) for _ in self.held]
-        execution = self.part.load()
-        for run, outputs in enumerate(exact):
-            values = store.get(self.reads, run)
-            live = {name: values[name] for name in self.part.live}
-            for total, change in zip(totals, self.held, strict=True):
-                total += self._parts(execution, outputs, {**live, **change(values)})
-        return [self.compare.total(total) for total in totals]
+    def figures(self, exact: Sequence[Mapping[str, NDArray[Any]]], threads: ThreadPoolExecutor) -> list[float]:
+        """Return the change at the outputs of each; runs are added up in their order."""
+        total = sum(threads.map(self._run, range(len(exact)), exact), np.zeros((len(self.held), len(exact[0]), 2)))
+        return [self.compare.total(parts) for parts in total]
 
-    def _parts(self, execution: Execution | None, outputs: Mapping[str, NDArray[Any]], feed: Feed) -> NDArray[np.float64]:
-        """Return the change in one run; all is lost where the model does not run on the changed values."""
+    def _run(self, run: int, exact: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+        """Return what one run adds, f64[changes, outputs, 2]."""
+        values = self.store.get(self.reads, run)
+        live = {name: values[name] for name in self.part.live}
+        return np.array([self._parts(exact, {**live, **change(values)}) for change in self.held])
+
+    def _parts(self, exact: Mapping[str, NDArray[Any]], feed: Feed) -> NDArray[np.float64]:
+        """Return what one change adds in one run; all is lost where the model does not run on it."""
         try:
-            return self.compare.parts(outputs, self.part.run(execution, feed))
+            return self.compare.parts(exact, self.part.run(self.execution, feed))
         except CompileError:
-            return np.full((len(outputs), 2), math.nan)
+            return np.full((len(exact), 2), math.nan)
 
 
 def samples_in_budget(probes: Sequence[Probe], outputs: Sequence[str], work: Mapping[str, int], asked: int) -> int:
