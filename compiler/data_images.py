@@ -76,7 +76,7 @@ def load_folder(folder: Path, graph: Graph, labels: Labels, pixels: Preprocess |
     first = value.shape[0] if value.shape else 1
     if isinstance(first, int) and len(files) % first:
         note = f"the model runs on {first} samples at a time"
-        raise CompileError(Diagnostic("AS315", f"{len(files)} images make no whole runs", folder.name, (note,)))
+        raise CompileError(Diagnostic("AS315", f"the images make no whole runs: there are {len(files)}", folder.name, (note,)))
     found = _labels(folder, files, graph, labels) if labels != "none" else None
     digest = hashlib.sha256(f"{picture} {pixels.text if pixels else ''}".encode())
     problems: list[Diagnostic] = []

@@ -33,7 +33,8 @@ from autosplitc.ir import (
 
 from .preprocess import Preprocess, parse_preprocess
 
-PICTURE_CHANNELS = (1, 3, 4)
+PICTURE_CHANNELS = (3, 1, 4)
+"""Numbers of channels that pictures have, the likeliest first."""
 _F32 = 1
 """TensorProto.DataType of f32 (ONNX specification, onnx.proto)."""
 _WHOLE = 1e-3
@@ -56,16 +57,20 @@ class Picture:
 
 
 def picture_of(shape: Shape | None, layout: str = "") -> Picture | None:
-    """Return how an input of rank 4 holds pictures, None where it does not; without a `layout` channels first are looked for first."""
+    """Return how an input of rank 4 holds pictures, None where it does not.
+
+    Without a `layout` three channels are likelier than one, that than four, and channels first than last.
+    """
     if shape is None or len(shape) != 4:
         return None
-    for name in (layout,) if layout else _AXIS:
-        channels = shape[_AXIS[name]]
-        height, width = (shape[2], shape[3]) if name == "nchw" else (shape[1], shape[2])
-        if isinstance(channels, int) and channels in PICTURE_CHANNELS:
-            known = (size if isinstance(size, int) else None for size in (height, width))
-            return Picture(name, channels, next(known), next(known))
-    return None
+    found = [picture for name in ((layout,) if layout else _AXIS) if (picture := _held(shape, name)).channels in PICTURE_CHANNELS]
+    return min(found, key=lambda picture: PICTURE_CHANNELS.index(picture.channels), default=None)
+
+
+def _held(shape: Shape, layout: str) -> Picture:
+    channels, height, width = shape[1:] if layout == "nchw" else (shape[3], shape[1], shape[2])
+    known = [size if isinstance(size, int) else None for size in (height, width)]
+    return Picture(layout, channels if isinstance(channels, int) else 0, known[0], known[1])
 
 
 def preprocessed(graph: Graph, text: str) -> tuple[Graph, str]:

@@ -1,0 +1,1 @@
+from passes.from_bytes import *
