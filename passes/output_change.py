@@ -72,7 +72,8 @@ class OutputChange:
     def _log_probabilities(self, array: NDArray[Any]) -> NDArray[np.float64]:
         values = array.astype(np.float64)
         if self.probabilities:
-            return np.log(np.maximum(values, _LEAST_PROBABILITY))
+            values = np.maximum(values, _LEAST_PROBABILITY)
+            return np.log(values / values.sum(axis=-1, keepdims=True))
         values -= values.max(axis=-1, keepdims=True)
         return values - np.log(np.exp(values).sum(axis=-1, keepdims=True))
 

@@ -181,8 +181,8 @@ def at_all_widths(figures: Mapping[int, float]) -> tuple[float, ...]:
 
 def _between(bits: int, measured: Sequence[int], logs: Sequence[float]) -> float:
     inside = min(max(bits, measured[0]), measured[-1])
-    figure = math.exp(float(np.interp(inside, measured, logs)) - (bits - inside) * math.log(4.0))
-    return 0.0 if figure <= _FLOOR * 1.01 else min(figure, FORBIDDEN_NSR)
+    log = float(np.interp(inside, measured, logs))
+    return 0.0 if log <= math.log(_FLOOR) else min(math.exp(log) * 4.0 ** (inside - bits), FORBIDDEN_NSR)
 
 
 def _figure(data: bytes | None) -> float | None:
