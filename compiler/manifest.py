@@ -22,6 +22,7 @@ from autosplitc.targets import Target
 from . import __version__
 from .folder import MANIFEST, SCHEMA
 from .preprocess import parse_preprocess
+from .runtime_options import runtime_of
 
 Json = dict[str, Any]
 
@@ -47,12 +48,13 @@ def make_manifest(module: Module, edge: Target, folder: Path) -> Json:
             "feasible": plan.feasible,
             "violations": list(plan.violations),
         },
-        "graphs": {side: _side(module.graph(side), folder) for side in ("edge", "cloud") if module.has_graph(side)},
+        "graphs": {side: side_record(module.graph(side), folder) for side in ("edge", "cloud") if module.has_graph(side)},
         "wire": {
             "payload": layout.payload,
             "bytes_per_sample": layout.nbytes,
             "tensors": [{**asdict(tensor), "shape": list(tensor.shape)} for tensor in layout.tensors],
         },
+        "runtime": runtime_of(module),
         "outputs": [asdict(place) for place in layout.outputs],
         "bits": {"weights": _bits(plan.weight_bits), "activations": _bits(plan.act_bits), "wire": _bits(plan.wire_bits)},
         "predicted": _predicted(plan, plans),
@@ -96,7 +98,8 @@ def _validator() -> Any:
     return jsonschema.Draft202012Validator(schema)
 
 
-def _side(graph: Graph, folder: Path) -> Json:
+def side_record(graph: Graph, folder: Path) -> Json:
+    """Return what the manifest says of a graph whose files lie in `folder`."""
     stored = sorted(p for p in folder.iterdir() if p.name.startswith(f"{graph.name}.onnx"))
     return {
         "file": f"{graph.name}.onnx",

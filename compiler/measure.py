@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import math
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,13 +19,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autosplitc.ir import DType, Graph, Module, Op, TensorType, Value
+from autosplitc.ir import Module
 from autosplitc.passes import Data, Env, Feed, Request, WireLayout
 
 from .codegen import write_scratch
 from .engine import Arrays, Engine, for_some_fill, outputs_of_halves, sample_feeds, tensors_of
 from .metrics import Share, agreement, top1
 from .runnable import Runnable
+from .runtime_options import runtime_of
+from .sizes import edge_rss_bytes, sizes_of
 
 Json = dict[str, Any]
 
@@ -38,21 +38,24 @@ NOISE_SAMPLES = 4
 _HELD_BYTES = 128 << 20
 """Feeds and outputs of the float model that are held at a time."""
 
-_RSS_TIMEOUT_S = 120.0
-
 
 def measure_bundle(module: Module, folder: Path, env: Env, evaluation: Data | None) -> Json:
     """Measure `edge.onnx` and `cloud.onnx` in a folder.
 
     Returns, for measurements.json: `data` (what was run, how many samples), `quality` (`sqnr_db`: the least over float outputs; each
     output's own; `top1` and `agreement` with n and 95 % interval where an output is a classifier's), `times_s` (medians, one thread),
-    `file_bytes`, `payload_bytes` a sample, `edge_rss_bytes` (None where the system does not tell). Raises CompileError AS702, AS703.
+    `file_bytes`, `payload_bytes` a sample, `edge_rss_bytes` (None where the system does not tell), `sizes` (these beside what was
+    predicted, see `sizes_of`). Raises CompileError AS702, AS703.
     """
+    quality = measure_quality(module, folder, env, evaluation)
+    file_bytes = {p.name: p.stat().st_size for p in sorted(folder.iterdir()) if ".onnx" in p.suffixes}
+    rss_bytes = edge_rss_bytes(folder / "edge.onnx", runtime_of(module))
     return {
-        **measure_quality(module, folder, env, evaluation),
-        "file_bytes": {p.name: p.stat().st_size for p in sorted(folder.iterdir()) if ".onnx" in p.suffixes},
+        **quality,
+        "file_bytes": file_bytes,
         "payload_bytes": module.fact(WireLayout).nbytes,
-        "edge_rss_bytes": edge_rss_bytes(folder / "edge.onnx"),
+        "edge_rss_bytes": rss_bytes,
+        "sizes": sizes_of(module, env.edge, sum(size for name, size in file_bytes.items() if name.startswith("edge.onnx")), rss_bytes),
     }
 
 
@@ -233,61 +236,3 @@ def _halves(edge: Engine, cloud: Engine | None, feed: Feed) -> tuple[Arrays, Arr
     between_s = time.perf_counter()
     from_cloud = cloud.run({name: from_edge[name] for name in cloud.inputs}) if cloud is not None else {}
     return from_edge, from_cloud, between_s - started_s, time.perf_counter() - between_s
-
-
-_RSS_PROGRAM = """
-import sys
-import numpy, onnxruntime
-
-def peak():
-    try:
-        with open("/proc/self/status") as status:
-            return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
-    except OSError:
-        import resource
-        rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return rss if sys.platform == "darwin" else rss * 1024
-
-def run(path):
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
-    types = {"tensor(float16)": "float16", "tensor(float)": "float32", "tensor(double)": "float64", "tensor(bool)": "bool"}
-    feed = {}
-    for value in session.get_inputs():
-        shape = [d if isinstance(d, int) else 1 for d in value.shape]
-        feed[value.name] = numpy.ones(shape, types.get(value.type) or value.type[len("tensor("):-1])
-    session.run(None, feed)
-
-run(sys.argv[1])
-before = peak()
-run(sys.argv[2])
-print(peak() - before)
-"""
-"""Prints what one run of a graph adds to the peak resident memory of a process that has run an empty graph.
-
-Linux's VmHWM is the process's own; `ru_maxrss` may be inherited from the process that started it.
-"""
-
-
-_VALUE = TensorType(DType.F32, (1,))
-_EMPTY = Graph("empty", (("", 21),), (Value("x", _VALUE),), (), (Op(("y",), "identity", ("x",), types=(_VALUE,)),), ("y",))
-
-
-def edge_rss_bytes(model: Path) -> int | None:
-    """Return the peak resident memory that loading and running a graph once adds to a fresh process with ONNX Runtime, in bytes.
-
-    None where the system has no such figure or the process fails.
-    """
-    if sys.platform == "win32":
-        return None
-    with TemporaryDirectory(prefix="autosplitc-") as scratch:
-        empty = Path(scratch) / "empty.onnx"
-        write_scratch(_EMPTY, empty)
-        command = [sys.executable, "-c", _RSS_PROGRAM, str(empty), str(model)]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_RSS_TIMEOUT_S, check=True)
-            return int(done.stdout)
-        except (OSError, ValueError, subprocess.SubprocessError):
-            return None

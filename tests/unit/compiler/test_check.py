@@ -27,8 +27,9 @@ from autosplitc.ir import (
     Value,
     blob_from_array,
 )
-from autosplitc.measure import edge_rss_bytes, measure_bundle
+from autosplitc.measure import measure_bundle
 from autosplitc.passes import Env, OutputPlace, Ranges, Request, ValueRange, WireLayout
+from autosplitc.sizes import edge_rss_bytes
 from autosplitc.targets import load_target, parse_network
 
 Array = NDArray[Any]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -126,7 +127,7 @@ def test_an_unknown_method_is_an_error() -> None:
         bounds(NORMAL, "entropy")
 
 
-def _act(name: str, x: NDArray[np.float64]) -> NDArray[np.float64]:
+def _act(name: str, x: NDArray[np.float64] | Floats) -> NDArray[Any]:
     match name:
         case "hard_swish":
             return x * np.clip(x / 6 + 0.5, 0, 1)

@@ -1,0 +1,1 @@
+from compiler.runtime_options import *
