@@ -115,13 +115,14 @@ def whole(x: NDArray[Any], replaced: Mapping[str, NDArray[Any]], affine: Mapping
     d = held("d", np.maximum(conv(c, w["w3"]), 0))
     m = held("m", d.mean(axis=(2, 3), keepdims=True))
     y = held("y", m.reshape(len(x), 6) @ w["k"])
-    e: NDArray[np.float64] = np.exp(np.asarray(y, np.float64))
+    e = np.exp(y.astype(np.float64))
     return {"a": a, "b": b, "c": c, "d": d, "m": m, "y": y, "p": e / e.sum(axis=1, keepdims=True)}
 
 
 def kl(exact: NDArray[Any], other: NDArray[Any]) -> float:
     """Mean KL divergence of softmax outputs."""
-    return float(np.mean(np.sum(exact * np.log(exact / other), axis=1)))
+    nats: NDArray[np.float64] = exact * np.log(exact / other)
+    return float(nats.sum()) / len(nats)
 
 
 def noise(exact: NDArray[Any], other: NDArray[Any]) -> float:
