@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
+from . import accuracy_sensitivity, accuracy_time
 from .accuracy_ort import METHODS, quantise
 from .accuracy_ours import Compiler
 from .accuracy_subject import Figures, Subject
@@ -49,14 +50,32 @@ class Row:
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="File for the rows; those that it holds are not measured again.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Folder in which the quantised models stay.")
 @click.option("--cache", type=click.Path(path_type=Path), help="Folder for results of long computations; seconds then mean little.")
+@click.option("--sensitivity", is_flag=True, help="Rank weights by each score and by what they do to the outputs, instead.")
+@click.option("--time", "times", is_flag=True, help="Take the time of a whole compile, from nothing and from its cache, instead.")
 def accuracy(
-    wanted: Sequence[str], rows: str | None, quick: bool, effort: str, json_path: Path | None, keep: Path | None, cache: Path | None
+    wanted: Sequence[str],
+    rows: str | None,
+    quick: bool,
+    effort: str,
+    json_path: Path | None,
+    keep: Path | None,
+    cache: Path | None,
+    sensitivity: bool,
+    times: bool,
 ) -> None:
     """Print what quantisation costs models of the zoo, ours and ONNX Runtime's."""
+    names = [name.removeprefix("zoo:") for name in wanted]
+    if sensitivity:
+        for name in names or accuracy_sensitivity.MODELS:
+            click.echo(accuracy_sensitivity.printed(accuracy_sensitivity.rankings(name, effort)) + "\n")
+    if times:
+        for name in names or ("mobilenet-v2",):
+            click.echo(accuracy_time.printed(accuracy_time.compile_times(name, effort)))
+    if sensitivity or times:
+        return
     chosen = _chosen(rows)
     done = _stored(json_path)
-    for name in wanted or MODELS:
-        plain = name.removeprefix("zoo:")
+    for plain in names or MODELS:
         missing = [row for row in chosen if not any((d.model, d.row, d.quick, d.effort) == (plain, row, quick, effort) for d in done)]
         if missing:
             with TemporaryDirectory() as scratch:

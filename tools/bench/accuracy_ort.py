@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autosplitc.zoo import resolve
+
 from .accuracy_subject import Subject, numbers, read
 
 METHODS = ("minmax", "percentile", "entropy")
+PER_CHANNEL_OPSET = 13
 
 
 def quantise(subject: Subject, method: str, path: Path) -> float:
@@ -39,7 +42,7 @@ def quantise(subject: Subject, method: str, path: Path) -> float:
     started_s = time.perf_counter()
     ready = path.with_suffix(".ready.onnx")
     with redirect_stdout(io.StringIO()):
-        quant_pre_process(subject.path, ready, skip_symbolic_shape=True)
+        quant_pre_process(_with_sizes(subject, path.with_suffix(".sizes.onnx")), ready, skip_symbolic_shape=True)
         quantize_static(
             ready,
             path,
@@ -52,3 +55,21 @@ def quantise(subject: Subject, method: str, path: Path) -> float:
         )
     logging.disable(logging.NOTSET)
     return time.perf_counter() - started_s
+
+
+def _with_sizes(subject: Subject, path: Path) -> Path:
+    """Write the model with its inputs' sizes for one sample, which ONNX Runtime's preparation needs of some models, and in an opset that
+    has a scale a channel.
+    """
+    import onnx
+    from onnx import version_converter
+
+    model = onnx.load(subject.path)
+    shapes = dict(resolve(subject.name).input_shapes)
+    for value in model.graph.input:
+        value.CopyFrom(onnx.helper.make_tensor_value_info(value.name, onnx.TensorProto.FLOAT, shapes[value.name]))
+    del model.graph.value_info[:]
+    if model.opset_import[0].version < PER_CHANNEL_OPSET:
+        model = version_converter.convert_version(model, PER_CHANNEL_OPSET)
+    onnx.save(model, path)
+    return path

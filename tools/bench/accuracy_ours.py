@@ -14,6 +14,7 @@ from autosplitc.options import Options
 from autosplitc.passes import Choice, Env, Plan, Request, Solutions
 from autosplitc.passes.planner import plan_at_mean_bits
 from autosplitc.request import find_devices
+from autosplitc.zoo import ZooData
 
 from .accuracy_subject import Subject
 
@@ -49,7 +50,8 @@ class Compiler:
     def _analyse(self, passes: str) -> tuple[Module, Env, float]:
         if passes not in self._analysed:
             started_s = time.perf_counter()
-            module, env = run_passes(self._subject, passes, self._effort, MIXED_BITS, self._cache)
+            sensitivity = "sqnr" if passes == _UNIFORM else "output"
+            module, env = run_passes(self._subject.samples, self._subject.name, passes, self._effort, sensitivity, self._cache)
             self._analysed[passes] = module, env, time.perf_counter() - started_s
         return self._analysed[passes]
 
@@ -60,7 +62,9 @@ class Compiler:
         found = plan_at_mean_bits(asked, env, mean_bits)
         if found is None:
             raise RuntimeError(f"{self._subject.name} does not run on the edge as a whole")
-        lowered = run_pipeline(planned(asked, found[0]), passes_of(_options(self._subject, "lower", self._effort)), env, Hooks(Watch()))
+        lowered = run_pipeline(
+            planned(asked, found[0]), passes_of(_options(self._subject.samples, "lower", self._effort)), env, Hooks(Watch())
+        )
         write_side(lowered.graph("edge"), path)
         return time.perf_counter() - started_s
 
@@ -70,21 +74,22 @@ def planned(module: Module, plan: Plan) -> Module:
     return module.with_fact(Solutions(module.main.name, (plan,)), Choice(module.main.name, 0, "the whole network on the edge"))
 
 
-def run_passes(subject: Subject, passes: str, effort: str, weight_bits: tuple[int, ...], cache: Path | None) -> tuple[Module, Env]:
-    """Return a model after some passes, and what they work with."""
-    options = replace(_options(subject, passes, effort), weight_bits=weight_bits, cache=cache, no_cache=cache is None)
+def run_passes(samples: ZooData, name: str, passes: str, effort: str, sensitivity: str, cache: Path | None = None) -> tuple[Module, Env]:
+    """Return a model after some passes with `MIXED_BITS` as its weights' widths, and what the passes work with."""
+    options = replace(_options(samples, passes, effort), sensitivity=sensitivity, cache=cache, no_cache=cache is None)
     pipeline, hooks = passes_of(options), Hooks(Watch())
-    job = start(f"zoo:{subject.name}", options, find_devices(options.edge, options.cloud, options.net), pipeline, hooks)
+    job = start(f"zoo:{name}", options, find_devices(options.edge, options.cloud, options.net), pipeline, hooks)
     return run_pipeline(job.module, pipeline, job.env, hooks), job.env
 
 
-def _options(subject: Subject, passes: str, effort: str) -> Options:
-    samples = subject.samples
+def _options(samples: ZooData, passes: str, effort: str) -> Options:
     return Options(
         str(EDGE),
         "1Gbps",
         str(EDGE),
         calib=str(samples.calib),
+        weight_bits=MIXED_BITS,
+        act_bits=(8,),
         preprocess=samples.preprocess,
         max_drop=ANY_DROP,
         effort=effort,

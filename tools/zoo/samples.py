@@ -140,13 +140,13 @@ def data_entry(name: str) -> DataEntry | None:
 def data(name: str) -> ZooData:
     """Return a model's samples; those that are not in the cache yet are made first, which may download packages.
 
-    Raises `CompileError`: AS692 the model has none, AS682 and AS689 download failed, AS683 not the pinned file, AS686 cache not
+    Raises `CompileError`: AS182 the model has none, AS682 and AS689 download failed, AS683 not the pinned file, AS686 cache not
     writable, AS690 Pillow is missing, AS691 a file cannot be read.
     """
     entry = data_entry(name)
     if entry is None:
         hint = "zoo:" + ", zoo:".join(row.name for row in ENTRIES)
-        raise CompileError(Diagnostic("AS692", f'the zoo has no samples for "{name}"', hint=hint))
+        raise CompileError(Diagnostic("AS182", f'the zoo has no samples for "{name}"', hint=hint))
     if not entry.ready:
         make(entry)
     labelled = entry.path("labelled") if entry.labelled else None

@@ -109,7 +109,7 @@ def test_list_shows_every_model_and_whether_it_lies_ready(cache: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_bytes(bytes(1_500_000))
     result = CliRunner().invoke(zoo, ["list"])
-    lines = {line.split()[0]: line for line in result.stdout.splitlines()[1:]}
+    lines = {line.split()[0]: line for line in result.stdout.partition("\n\n")[0].splitlines()[1:]}
     assert set(lines) == WANTED
     assert "1.5 MB  Apache-2.0" in lines["plates"] and " yes " in lines["plates"]
     assert " no " in lines["mobilenet-v2"] and "BSD-3-Clause" in lines["mobilenet-v2"]

@@ -1,0 +1,1 @@
+from tools.bench.accuracy_time import *
