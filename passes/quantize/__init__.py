@@ -1,7 +1,7 @@
 """Numerics of quantisation: ranges, rounding, codes, errors."""
 
 from .affine import Affine, affine_of_range, dequantize_array, fake_quantize, quantize_array
-from .compensate import REFIT_BITS, RoundedLayer, round_layer, round_layer_widths
+from .compensate import RoundedLayer, round_layer, round_layer_widths
 from .errors import (
     BITS,
     FORBIDDEN_NSR,
@@ -23,7 +23,6 @@ __all__ = [
     "BITS",
     "COLUMNS",
     "FORBIDDEN_NSR",
-    "REFIT_BITS",
     "WEIGHT_BITS",
     "Affine",
     "BiasCodes",

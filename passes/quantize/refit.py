@@ -15,14 +15,18 @@ from .moments import Moments
 
 def damping_of(moments: Moments) -> float:
     """Return the damping of rounding, in parts of the mean input power."""
-    return 0.01 + 0.05 * moments.gram.shape[-1] / moments.count
+    return 0.01 + 0.2 * moments.gram.shape[-1] / moments.count
 
 
-def refitted(weights: NDArray[np.float32], moments: Moments) -> NDArray[np.float32]:
-    """Return weights f32[g, r, d] refitted to the quantised rows; the weights themselves where nothing drifted."""
+def refitted(weights: NDArray[np.float32], moments: Moments, *, firmly: bool) -> NDArray[np.float32]:
+    """Return weights f32[g, r, d] refitted to the quantised rows; the weights themselves where nothing drifted.
+
+    `firmly` keeps them closer to what they were: where codes are fine, what a refit learns by heart is no longer small beside their errors.
+    """
     if moments.drift is None:
         return weights
-    damped = add_damping(moments.gram, 0.01 + 0.1 * moments.gram.shape[-1] / moments.count)
+    least, share = (0.1, 5.0) if firmly else (0.01, 1.5)
+    damped = add_damping(moments.gram, least + share * moments.gram.shape[-1] / moments.count)
     wanted = weights @ moments.drift.astype(np.float32)
     step = np.linalg.solve(damped, wanted.swapaxes(1, 2).astype(damped.dtype)).swapaxes(1, 2)
     return np.ascontiguousarray(weights - step.astype(np.float32))
