@@ -102,8 +102,8 @@ class Equalize(Pass):
 def inner_factors(low: Vector, high: Vector, limit: float) -> Vector:
     """Return the factors of what stands before an activation, f64[channels], from the ends of each channel's range (low <= 0 <= high).
 
-    All channels share one quantiser. Scales of output channels take any factor up, so the ranges become alike; the quantiser's low end is the
-    share of its high end that costs the channels least resolution in the (geometric) mean.
+    All channels share one quantiser. Scales of output channels take any factor up, so the ranges become alike; the low end is the
+    share of the high end that costs the channels least resolution in the (geometric) mean.
     """
     top = max(float(high.max(initial=0.0)), float(-low.min(initial=0.0)))
     if top <= 0.0:

@@ -1,0 +1,1 @@
+from passes.equalize_weights import *
