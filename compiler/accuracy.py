@@ -127,6 +127,7 @@ def search(plans: Sequence[Plan], order: Sequence[int], limits: Sequence[float],
 
 def accuracy_json(verdict: Verdict, plans: Sequence[Plan], measured: Drop) -> Json:
     """Return what measurements.json holds as `accuracy`; `measured` is the drop of the bundle's own files."""
+    trials = [Trial(t.index, measured) if t.index == verdict.chosen.index else t for t in verdict.trials]
     return {
         **measured.as_json(),
         "threshold": verdict.limit,
@@ -135,7 +136,7 @@ def accuracy_json(verdict: Verdict, plans: Sequence[Plan], measured: Drop) -> Js
         "too_few_samples": measured.too_few(verdict.limit),
         "passed_over": [index + 1 for index in verdict.passed_over],
         "nearest_miss": None if verdict.nearest is None else _trial(verdict.nearest, plans),
-        "evaluations": [_trial(trial, plans) for trial in verdict.trials],
+        "evaluations": [_trial(trial, plans) for trial in trials],
     }
 
 

@@ -95,6 +95,7 @@ _CHECKS: tuple[tuple[str, str, str, Callable[[object], bool]], ...] = (
     ("keep_float", "keep_float", "a regular expression", _is_pattern),
     ("pick", "pick", "a whole number from 1 on, or None", _or_none(lambda v: _is_whole(v, 1))),
     ("max_opset", "max_opset", "a whole number above zero, or None", _or_none(lambda v: _is_whole(v, 1))),
+    ("format", "format", "qdq or qonnx", lambda v: v in ("qdq", "qonnx")),
     ("time_limit_s", "time_limit_s", "finite seconds, zero or above", lambda v: _is_number(v, 0)),
     ("seed", "seed", "a whole number, zero or above", lambda v: _is_whole(v, 0)),
 )
@@ -121,6 +122,7 @@ _EXAMPLES = {
     "keep_float": 'keep_float="head/.*"',
     "pick": "pick=2",
     "max_opset": "max_opset=21",
+    "format": 'format="qonnx"',
     "time_limit_s": "time_limit_s=60.0",
     "seed": "seed=0",
 }

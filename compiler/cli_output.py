@@ -15,6 +15,7 @@ from .interrupts import Interrupts
 from .progress import ConsoleProgress
 from .result import Result
 from .summary import summary
+from .summary_accuracy import drop_text
 from .table_text import columns
 
 
@@ -35,13 +36,22 @@ def finish(result: Result, *, quiet: bool, as_json: bool, times: bool) -> int:
         click.echo(json.dumps(result_json(result), indent=2, ensure_ascii=False))
     elif not quiet:
         click.echo(summary(result))
-    if not result.best.feasible:
+    if not all(part.best.feasible for part in result.by_drop or (result,)):
         raise infeasible(result)
     return 0
 
 
 def result_json(result: Result) -> dict[str, object]:
-    """Return what `--json` prints: the folder, the manifest, the measurements, every solution, the warnings."""
+    """Return what `--json` prints: the folder, the manifest, the measurements, every solution, the warnings.
+
+    With several limits on the drop `by_drop` holds all but the warnings for each, and the rest is that of the first.
+    """
+    several = {"by_drop": [_bundle_json(part) for part in result.by_drop]} if result.by_drop else {}
+    warnings = [{"code": d.code, "message": d.message, "location": d.location, "hint": d.hint} for d in result.warnings]
+    return {**_bundle_json(result), **several, "warnings": warnings}
+
+
+def _bundle_json(result: Result) -> dict[str, object]:
     return {
         "folder": str(result.folder),
         "manifest": result.manifest,
@@ -61,15 +71,20 @@ def result_json(result: Result) -> dict[str, object]:
             }
             for number, plan in enumerate(result.solutions, 1)
         ],
-        "warnings": [{"code": d.code, "message": d.message, "location": d.location, "hint": d.hint} for d in result.warnings],
     }
 
 
 def infeasible(result: Result) -> CompileError:
-    """Return the error for a plan that breaks a constraint: the best effort was written, and each broken constraint is named."""
-    location = f"{result.folder}: {result.best.kind} plan"
-    message = "no plan meets all constraints; the best effort was written"
-    return CompileError(Diagnostic("AS501", message, location, result.best.violations), exit_code=EXIT_INFEASIBLE)
+    """Return the error for plans that break a constraint: the best effort was written, and each broken constraint is named."""
+    found: list[Diagnostic] = []
+    for part in result.by_drop or (result,):
+        if not part.best.feasible:
+            accuracy = part.measurements.get("accuracy")
+            measured = (f"measured: {drop_text(accuracy)}, n = {accuracy['n']}",) if accuracy and not accuracy["holds"] else ()
+            location = f"{part.folder}: {part.best.kind} plan"
+            message = "no plan meets all constraints; the best effort was written"
+            found.append(Diagnostic("AS501", message, location, (*part.best.violations, *measured)))
+    return CompileError(found, exit_code=EXIT_INFEASIBLE)
 
 
 def times_table(timings: Sequence[Timing]) -> str:

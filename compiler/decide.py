@@ -96,18 +96,22 @@ def broken_text(metric: str, limit: float) -> str:
 
 
 def warnings_of(verdict: Verdict, plans: Sequence[Plan]) -> tuple[Diagnostic, ...]:
-    """Return what should be known of an answer: too few samples (AS506), Cloud-Only for want of accuracy (AS507), evaluations (AS508)."""
+    """Return what should be known of an answer: Cloud-Only for want of accuracy (AS507), evaluations that ran out (AS508)."""
     found: list[Diagnostic] = []
-    drop, limit = verdict.chosen.drop, verdict.limit
-    if drop.too_few(limit):
-        found.append(Diagnostic("AS506", few_text(drop, limit), "--eval", hint="--eval with more samples", severity="warning"))
+    metric, limit = verdict.chosen.drop.metric, limit_text(verdict.chosen.drop.metric, verdict.limit)
     if verdict.ending == "cloud-only":
-        message = f"no plan with an edge part keeps {limit_text(drop.metric, limit)} of {drop.metric}: the raw input is sent"
-        found.append(Diagnostic("AS507", message, notes=(nearest_text(verdict, plans), *_over_note(verdict)), severity="warning"))
+        message = f"no plan with an edge part was measured to lose no more than {limit} ({metric}): the raw input is sent"
+        nearest = (nearest_text(plans[verdict.nearest.index], verdict.nearest.drop),) if verdict.nearest else ()
+        found.append(Diagnostic("AS507", message, notes=(*nearest, *_over_note(verdict)), severity="warning"))
     if verdict.ending == "evaluations":
-        message = f"{len(verdict.trials)} plans were measured, and faster ones that may keep {limit_text(drop.metric, limit)} were not"
+        message = f"--max-evals ended the search: faster plans that may lose no more than {limit} ({metric}) were not measured"
         found.append(Diagnostic("AS508", message, hint=f"--max-evals {2 * len(verdict.trials)}", severity="warning"))
     return tuple(found)
+
+
+def warning_of_few(drop: Drop, limit: float) -> Diagnostic:
+    """Return the warning for samples that cannot tell a limit (AS506)."""
+    return Diagnostic("AS506", few_text(drop, limit), "--eval", hint="--eval with more samples", severity="warning")
 
 
 def few_text(drop: Drop, limit: float) -> str:
@@ -115,13 +119,10 @@ def few_text(drop: Drop, limit: float) -> str:
     return f"n = {drop.n}: one sample is {points(1 / drop.n)} points, more than the limit of {limit_text(drop.metric, limit)}"
 
 
-def nearest_text(verdict: Verdict, plans: Sequence[Plan]) -> str:
-    """Return the plan with an edge part that missed the limit by least, "" without one."""
-    if verdict.nearest is None:
-        return ""
-    plan = plans[verdict.nearest.index]
-    name = f'the split after "{plan.after}"' if plan.kind == "split" else "Edge-Only"
-    return f"{name}, {plan.typical_s * 1e3:.4g} ms, loses {lost_text(verdict.nearest.drop)}"
+def nearest_text(plan: Plan, drop: Drop) -> str:
+    """Return a plan that missed the limit, and by what: `the split after "conv", 24.1 ms, loses 1.4 points, n = 500`."""
+    name = f'the split after "{plan.after}"' if plan.kind == "split" else "Edge-Only" if plan.kind == "edge-only" else "Cloud-Only"
+    return f"{name}, {plan.typical_s * 1e3:.4g} ms, loses {lost_text(drop)}"
 
 
 def _over_note(verdict: Verdict) -> tuple[str, ...]:

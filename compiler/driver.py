@@ -29,6 +29,7 @@ from .request import (
     check_accuracy,
     check_calibration,
     check_evaluation,
+    check_metric,
     check_preprocess,
     check_profiles,
     check_trace,
@@ -42,6 +43,7 @@ from .request import (
     target_digests,
     target_files,
     with_prologue,
+    with_zoo_samples,
 )
 from .result import Result
 
@@ -51,11 +53,12 @@ LAST_PASS = "partition"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What goes through the passes, and the samples that the emitted files are judged on."""
+    """What goes through the passes, and the samples that the emitted files are judged on. original: the model as it was given, if known."""
 
     module: Module
     env: Env
     evaluation: Data | None
+    original: Graph | None = None
 
 
 def compile_model(model: Model, options: Options, watch: Watch) -> Result:
@@ -63,6 +66,7 @@ def compile_model(model: Model, options: Options, watch: Watch) -> Result:
 
     Raises CompileError for everything that is wrong with the options, the model, the data or the output folder; see docs/diagnostics.md.
     """
+    options = with_zoo_samples(options)
     passes = passes_of(options)
     check_needs(passes)
     check_accuracy(options.max_drop, options.metric, options.evaluation)
@@ -83,9 +87,10 @@ def start(model: Model, options: Options, devices: Devices, passes: Sequence[Pas
             check_sizes(source.graph, source.label)
         source, options = with_prologue(source, options)
         calib, evaluation = read_samples(options, source.graph, options.preprocess)
+        check_metric(options.metric, evaluation)
     request = make_request(options, devices, source, calib, evaluation)
     cache = open_cache(options.cache, unused=options.no_cache, warn=hooks.warn)
-    job = Job(Module((source.graph,), (request,)), make_env(devices, request, calib, hooks, cache), evaluation)
+    job = Job(Module((source.graph,), (request,)), make_env(devices, request, calib, hooks, cache), evaluation, source.graph)
     check_module(job.module, "the import", (), None)
     hooks.done("import", job.module)
     return job
@@ -97,6 +102,7 @@ def continue_dump(dump: Path, options: Options, given: Collection[str], watch: W
     Raises CompileError as `compile_model` does, AS22x for a damaged dump, AS118 where it needs its calibration data again, AS439 where a
     file of a target is gone.
     """
+    options = with_zoo_samples(options)
     passes = passes_of(options)
     dumped = read_dump(dump, FACT_TYPES)
     problems = verify(dumped, "2")
@@ -112,6 +118,7 @@ def continue_dump(dump: Path, options: Options, given: Collection[str], watch: W
     check_needs(passes, (type(f) for f in module.facts))
     check_calibration(request, calib, passes)
     check_evaluation(request, evaluation, passes)
+    check_metric(request.metric, evaluation)
     devices = find_devices(request.edge, request.cloud, request.net)
     check_profiles(devices, request.source, request.source_sha256)
     check_trace(request, devices.network)
@@ -140,7 +147,7 @@ def finish(job: Job, passes: Sequence[Pass], options: Options, folder: Path | No
         return Result(run_pipeline(job.module, passes, job.env, hooks), None, {}, {}, tuple(hooks.warnings), tuple(hooks.timings))
     first = next(i for i, p in enumerate(passes) if p.name in expand("lower"))
     planned, lowering = run_pipeline(job.module, passes[:first], job.env, hooks), passes[first:]
-    emission = Emission(job.env, job.evaluation, options.output or folder, hooks)
+    emission = Emission(job.env, job.evaluation, options.output or folder, hooks, job.original)
     if job.evaluation is None or not planned.fact(Request).max_drop:
         module = run_pipeline(planned, lowering, job.env, hooks)
         manifest, measurements = emission.emit(module, folder)

@@ -6,36 +6,47 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autosplitc.ir import Diagnostic, Module
-from autosplitc.passes import Choice, Data, Env, Solutions
+from autosplitc.ir import Diagnostic, Graph, Module
+from autosplitc.passes import Choice, Data, Env, Request, Solutions
 
 from .accuracy import accuracy_json
 from .bundle import write_bundle, write_measurements
 from .check import check_bundle
-from .decide import Decision
+from .decide import Decision, warning_of_few
 from .evaluation import Evaluation
-from .folder import writing_to
+from .folder import THRESHOLDS, writing_to
 from .hooks import Hooks
+from .interop import QONNX, in_form, write_overrides
 from .manifest import Json
 from .measure import measure_bundle
 from .result import Result
-from .thresholds import THRESHOLDS, folder_name, thresholds_csv
+from .thresholds import folder_name, thresholds_csv
 
 
 @dataclass(frozen=True)
 class Emission:
-    """What bundles are made with. place: where they end up, for diagnostics and results; they are built in a folder beside it."""
+    """What bundles are made with. place: where they end up, for diagnostics and results; they are built in a folder beside it.
+
+    original: the model as it was given; None where only a dump of it is known.
+    """
 
     env: Env
     evaluation: Data | None
     place: Path
     hooks: Hooks
+    original: Graph | None = None
 
     def emit(
-        self, module: Module, folder: Path, decision: Decision | None = None, evaluation: Evaluation | None = None
+        self,
+        module: Module,
+        folder: Path,
+        decision: Decision | None = None,
+        evaluation: Evaluation | None = None,
+        known: Json | None = None,
     ) -> tuple[Json, Json]:
         """Write, check and measure the bundle of a lowered module in a folder; return its manifest and measurements.
 
+        known: the measurements of a bundle of the same plan, which hold for this one too.
         Raises CompileError: AS603, AS604 where it cannot be written, AS70x where it does not do what it should.
         """
         chosen = module.fact(Solutions).plans[module.fact(Choice).index]
@@ -44,18 +55,27 @@ class Emission:
             self._warn(Diagnostic("AS505", "nothing is left to run on the edge: the raw input is sent", notes=notes, severity="warning"))
         with self.hooks.timed("write"), writing_to(self.place):
             manifest = write_bundle(module, self.env, folder)
-        measurements: Json = {}
-        with self.hooks.timed("check"):
-            measurements["check"] = check_bundle(module, folder, self.env)
-        with self.hooks.timed("measure"):
-            measurements.update(measure_bundle(module, folder, self.env, self.evaluation))
-            if decision is not None and evaluation is not None:
+        measurements: Json = dict(known or {})
+        if known is None:
+            with self.hooks.timed("check"):
+                measurements["check"] = check_bundle(module, folder, self.env)
+            with self.hooks.timed("measure"):
+                measurements.update(measure_bundle(module, folder, self.env, self.evaluation))
+        if decision is not None and evaluation is not None:
+            with self.hooks.timed("measure"):
                 drop = evaluation.of_folder(module, folder, self.env)
-                measurements["accuracy"] = accuracy_json(decision.verdict, module.fact(Solutions).plans, drop)
+            measurements["accuracy"] = accuracy_json(decision.verdict, module.fact(Solutions).plans, drop)
+            if drop.too_few(decision.verdict.limit):
+                self._warn(warning_of_few(drop, decision.verdict.limit))
         measurements["compile"] = self.hooks.measured()
+        if module.fact(Request).format == QONNX:
+            measurements["measured_form"] = "qdq"
+            self._warn(Diagnostic("AS707", "edge.onnx is in QONNX form; what was checked and measured is its QDQ form", severity="warning"))
         with writing_to(self.place):
             write_measurements(measurements, folder)
-        return manifest, measurements
+            if self.original is not None:
+                write_overrides(module, self.original, self.env, folder)
+            return in_form(module, self.env, folder, manifest), measurements
 
     def emit_all(
         self, decisions: Sequence[Decision], names: Sequence[str], evaluation: Evaluation, folder: Path, *, temporary: bool
@@ -74,11 +94,14 @@ class Emission:
             manifest, measurements = self.emit(decisions[0].module, folder, decisions[0], evaluation)
             return self.result(decisions[0].module, manifest, measurements, temporary=temporary)
         results: list[Result] = []
+        known: dict[int, Json] = {}
         for decision in decisions:
             name = folder_name(decision.verdict.limit)
             with writing_to(self.place):
                 (folder / name).mkdir()
-            manifest, measurements = self.emit(decision.module, folder / name, decision, evaluation)
+            index = decision.verdict.chosen.index
+            manifest, measurements = self.emit(decision.module, folder / name, decision, evaluation, known.get(index))
+            known[index] = measurements
             results.append(self.result(decision.module, manifest, measurements, sub=name))
         with writing_to(self.place):
             (folder / THRESHOLDS).write_text(thresholds_csv(results), encoding="utf-8")

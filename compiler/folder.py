@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Generator, Iterable
@@ -16,8 +17,12 @@ from autosplitc.ir import EXIT_INTERNAL, CompileError, Diagnostic
 
 MANIFEST = "manifest.json"
 SCHEMA = "autosplitc-manifest/1"
-OURS = ("edge.onnx", "cloud.onnx", MANIFEST, "measurements.json", "solutions.csv", "layers.csv", "ir")
+THRESHOLDS = "thresholds.csv"
+"""The table of several limits on the drop, each with its bundle in `drop-...%`."""
+OURS = ("edge.onnx", "cloud.onnx", MANIFEST, "measurements.json", "solutions.csv", "layers.csv", "tensor_quant_overrides.json", "ir")
 """What a bundle may hold; a graph over 2 GB has its data beside it in `edge.onnx.data` or `cloud.onnx.data`."""
+
+_DROP = re.compile(r"drop-[0-9.e-]+%")
 
 LAST = (MANIFEST, "kit.json")
 """What tells that a folder is ours comes last where files are moved into it one by one."""
@@ -45,8 +50,11 @@ def write_error(path: Path, error: OSError) -> CompileError:
 
 def _strangers_in_bundle(folder: Path, names: list[str]) -> list[str]:
     """Return which names in a folder are not a bundle's; all where there is no bundle."""
-    others = [name for name in names if name.removesuffix(".data") not in OURS]
-    return others or ([] if _is_bundle(folder) else names)
+    bundles = [name for name in names if _DROP.fullmatch(name) and _is_bundle(folder / name)] if THRESHOLDS in names else []
+    ours = {*OURS, *((THRESHOLDS, *bundles) if bundles else ())}
+    others = [name for name in names if name.removesuffix(".data") not in ours]
+    inner = (f"{bundle}/{name}" for bundle in bundles for name in _strangers_in_bundle(folder / bundle, _names(folder / bundle)))
+    return [*others, *inner] or ([] if bundles or _is_bundle(folder) else names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +153,10 @@ def _is_bundle(folder: Path) -> bool:
     except CompileError:
         return False
     return True
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir())
 
 
 def _make_parents(folder: Path) -> list[Path]:

@@ -221,6 +221,8 @@ class FunctionTally:
         except (Exception, SystemExit) as error:
             message = f"the metric {self.metric} failed"
             raise CompileError(Diagnostic("AS163", message, f"--metric {self.metric}", (fault_of(error),))) from error
+        if found is None:
+            raise self._bad("it returns None")
         try:
             scores = np.asarray(found, np.float64)
         except (TypeError, ValueError):

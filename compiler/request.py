@@ -30,6 +30,7 @@ from autosplitc.passes import (
 from autosplitc.targets import MeasuredTarget, Network, Target, load_target, parse_network, profile_problems, target_file_of
 
 from .data import Labels, load_data
+from .functions import load_function
 from .hooks import Hooks
 from .manifest import sha256_of_file
 from .options import PLAN_FIELDS, Options
@@ -61,6 +62,7 @@ _STALE: dict[str, tuple[type[Fact], ...]] = {
     "act_bits": (Splits, *_PLANNED),
     "keep_float": (Rounding, Sensitivity, Liveness, Costs, Splits, *_PLANNED),
     "pick": (Choice, Refinement, WireLayout),
+    "format": (),
 }
 """Facts that no longer hold when a field of the request changes; any other field unsettles the plans."""
 
@@ -171,6 +173,29 @@ def with_prologue(source: Source, options: Options) -> tuple[Source, Options]:
     return replace(source, graph=graph), replace(options, preprocess=text)
 
 
+def with_zoo_samples(options: Options) -> Options:
+    """Return options in which `zoo:NAME` as samples has become files.
+
+    What their bytes go through and, for evaluation, their metric stand in where the options give none. Raises CompileError: AS182 no such
+    samples, AS68x and AS69x they cannot be made.
+    """
+    texts = {text for text in (options.calib, options.evaluation) if text and text.startswith("zoo:")}
+    if not texts:
+        return options
+    from autosplitc.zoo import data
+
+    found = {text: data(text) for text in sorted(texts)}
+    calib, evaluation = found.get(options.calib or ""), found.get(options.evaluation or "")
+    either = evaluation or calib
+    return replace(
+        options,
+        calib=str(calib.calib) if calib else options.calib,
+        evaluation=str(evaluation.evaluation) if evaluation else options.evaluation,
+        preprocess=either.preprocess if either and options.preprocess == "none" else options.preprocess,
+        metric=options.metric or (evaluation.metric if evaluation else ""),
+    )
+
+
 def read_samples(options: Options, graph: Graph, preprocess: str) -> tuple[Data | None, Data | None]:
     """Return the samples for calibration and for evaluation, None without. `preprocess` is resolved.
 
@@ -192,8 +217,8 @@ def check_preprocess(old: Request, options: Options, given: Collection[str]) -> 
 
 
 def changed_fields(options: Options, given: Collection[str], calib: Data | None, evaluation: Data | None) -> dict[str, Any]:
-    """Return the fields of a dump's request that the `given` options override."""
-    changes = {name: getattr(options, name) for name in (*PLAN_FIELDS, "edge", "cloud") if name in given}
+    """Return the fields of a dump's request that the `given` options override; `--preprocess` only repeats (`check_preprocess`)."""
+    changes = {name: getattr(options, name) for name in (*PLAN_FIELDS, "edge", "cloud") if name in given and name != "preprocess"}
     if "net" in given:
         network = parse_network(options.net)
         changes |= {"net": network.text, "net_sha256": _trace_sha256(network)}
@@ -230,9 +255,10 @@ def override(module: Module, changes: Mapping[str, Any]) -> Module:
 
 
 def check_calibration(request: Request, calib: Data | None, passes: Sequence[Pass]) -> None:
-    """Check that a pipeline that calibrates has the data which the request speaks of. Raises CompileError (AS118)."""
-    if request.calib_sha256 and calib is None and any(Ranges in p.gives for p in passes):
-        message = f"this dump was made with calibration data (sha256 {request.calib_sha256[:12]}...), and the pipeline calibrates again"
+    """Check that a pipeline that looks at samples has those which the request speaks of. Raises CompileError (AS118)."""
+    readers = [p.name for p in passes if not {Ranges, Rounding, Sensitivity, Refinement}.isdisjoint(p.gives)]
+    if request.calib_sha256 and calib is None and readers:
+        message = f"this dump was made with calibration data (sha256 {request.calib_sha256[:12]}...), and {readers[0]!r} needs them again"
         raise CompileError(Diagnostic("AS118", message, hint="--calib FILE"))
 
 
@@ -241,6 +267,16 @@ def check_accuracy(max_drop: Sequence[float] | None, metric: str, evaluation: st
     asked = "--max-drop" if max_drop else "--metric" if metric else ""
     if asked and not evaluation:
         raise CompileError(Diagnostic("AS160", f"{asked} is measured on samples, and there are none", asked, hint="--eval FILE"))
+
+
+def check_metric(metric: str, evaluation: Data | None) -> None:
+    """Check a metric before anything long runs. Raises CompileError: AS161 no labels for one that needs them, AS162 no such function."""
+    if metric in ("top1", "top5") and evaluation is not None and evaluation.labels() is None:
+        hint = 'np.savez("data.npz", ..., labels=classes.astype(np.int64)), or --metric agreement'
+        message = f"the metric {metric} does not fit: the samples have no labels"
+        raise CompileError(Diagnostic("AS161", message, f"--metric {metric}", hint=hint))
+    if ":" in metric:
+        load_function(metric, f"--metric {metric}")
 
 
 def check_evaluation(request: Request, evaluation: Data | None, passes: Sequence[Pass]) -> None:

@@ -12,6 +12,7 @@ from autosplitc.passes import Choice, Costs, NamedBits, Plan, Request, Solutions
 
 from .manifest import Json
 from .result import Result
+from .summary_accuracy import accuracy_lines, drop_text, measured_drops, summary_of_several
 from .table_text import columns
 
 HALF_NS = 0.5e-9
@@ -22,7 +23,9 @@ LISTED = 8
 
 
 def summary(result: Result) -> str:
-    """Return the summary of a result with a bundle."""
+    """Return the summary of a result with a bundle; of several limits on the drop it is the table of them."""
+    if result.by_drop:
+        return summary_of_several(result)
     request, plan, manifest = result.module.fact(Request), result.best, result.manifest
     lines = [
         f"{request.source}   edge {request.edge}   cloud {request.cloud}   {request.net}",
@@ -32,7 +35,8 @@ def summary(result: Result) -> str:
         *(f" profile   {text}" for text in (_interpolated(result.module.get(Costs)),) if text),
         f" sent      {_sent(result, plan)}",
         f" edge      {_edge(result, plan)}",
-        f" quality   {_quality(result.measurements['quality'], result.measurements['data'])}",
+        f" quality   {_quality(result.measurements)}",
+        *accuracy_lines(result),
         f" check     {_check(result.measurements['check'])}",
     ]
     if not manifest["calibrated"]:
@@ -102,8 +106,14 @@ def _edge(result: Result, plan: Plan) -> str:
     return f"{ram}; file {size_text(file_bytes)}{storage}" + (f"; {bits}" if bits else "")
 
 
-def _quality(quality: Json, data: Json) -> str:
+def _quality(measurements: Json) -> str:
     """Return what the emitted files do to the output: against labels where there are any, else against the float model."""
+    quality, data, accuracy = measurements["quality"], measurements["data"], measurements.get("accuracy")
+    if accuracy is not None:
+        text = drop_text(accuracy)
+        if accuracy["metric"] != "sqnr" and quality["sqnr_db"] is not None:
+            text += f"; SQNR {quality['sqnr_db']:.1f} dB"
+        return f"{text}   measured on the emitted files, {data['source']}, n = {accuracy['n']}"
     parts: list[str] = []
     if quality["top1"] is not None:
         top1, exact = quality["top1"], quality["top1"]["float"]["value"]
@@ -133,17 +143,25 @@ def _bits(letter: str, named: Iterable[NamedBits]) -> str:
 def _solutions(result: Result) -> str:
     plans = result.solutions
     chosen = result.module.fact(Choice).index
-    kept = sorted({*range(min(LISTED, len(plans))), chosen, *(i for i, p in enumerate(plans) if p.kind != "split")})
+    drops = measured_drops(result.measurements.get("accuracy"))
+    kept = sorted({*range(min(LISTED, len(plans))), chosen, *(plans.index(p) for p in _first_ends(plans))})
     traced = plans[chosen].latency_p50_s is not None
-    rows = [(" #", "plan", *(("p50 ms", "p95 ms") if traced else ("ms",)), "sent B", "RAM", "")]
+    latencies, measured = ("p50 ms", "p95 ms") if traced else ("ms",), ("drop",) if drops else ()
+    rows: list[tuple[str, ...]] = [(" #", "plan", *latencies, "sent B", "RAM", *measured, "")]
     for i in kept:
         plan = plans[i]
         name = f"split {plan.after}" if plan.kind == "split" else plan.kind.replace("-", " ")
-        note = "chosen" if i == chosen else "; ".join(plan.violations)
+        note = "; ".join(("chosen", *plan.violations) if i == chosen else plan.violations)
         latency_s = (plan.latency_p50_s, plan.latency_p95_s) if traced else (plan.latency_s,)
-        rows.append((f" {i + 1}", name, *(_ms(s or 0.0) for s in latency_s), f"{plan.payload_bytes:,}", size_text(plan.ram_bytes), note))
+        figures = (*(_ms(s or 0.0) for s in latency_s), f"{plan.payload_bytes:,}", size_text(plan.ram_bytes))
+        rows.append((f" {i + 1}", name, *figures, *((drops.get(i + 1, ""),) if drops else ()), note))
     more = f"\n    {len(plans) - len(kept)} more in solutions.csv" if len(kept) < len(plans) else ""
     return columns(rows, right=frozenset({0, *range(2, len(rows[0]) - 1)})) + more
+
+
+def _first_ends(plans: tuple[Plan, ...]) -> list[Plan]:
+    """Return the first Edge-Only and the first Cloud-Only."""
+    return [p for p in (next((p for p in plans if p.kind == kind), None) for kind in ("edge-only", "cloud-only")) if p is not None]
 
 
 def _ms(seconds: float) -> str:

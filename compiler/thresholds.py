@@ -12,8 +12,6 @@ from .result import Result
 from .table_text import columns
 from .tables import csv_text, milliseconds
 
-THRESHOLDS = "thresholds.csv"
-
 _COLUMNS = (
     "max_drop",
     "folder",
@@ -49,7 +47,7 @@ def thresholds_table(results: Sequence[Result]) -> str:
         plan, found = result.best, result.measurements["accuracy"]
         low, high = found["interval95"] or (None, None)
         name = f"split {plan.after}" if plan.kind == "split" else plan.kind.replace("-", " ")
-        interval = "" if low is None or high is None else f"{points(low)}..{points(high)} %"
+        interval = "" if low is None or high is None else f"{100 * low:.2f}..{100 * high:.2f} %"
         share = _share(result)
         rows.append(
             (
@@ -57,7 +55,7 @@ def thresholds_table(results: Sequence[Result]) -> str:
                 name,
                 f"{plan.typical_s * 1e3:,.4g}",
                 "" if share is None else f"{share:.2f}",
-                "-" if found["drop"] is None else f"{points(found['drop'])} %",
+                "-" if found["drop"] is None else f"{100 * found['drop']:.2f} %",
                 interval,
                 f"{found['n']:,}",
                 _note(found),

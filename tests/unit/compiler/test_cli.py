@@ -114,8 +114,7 @@ def test_two_runs_give_the_same_bytes(tool: Tool, example: Path, tmp_path: Path)
 def test_going_on_from_a_dump_gives_the_same_bytes(tool: Tool, example: Path, tmp_path: Path, name: str) -> None:
     (dump,) = (example / "ir").glob(f"*-{name}.air")
     rest = pass_names()[pass_names().index(name) + 1 :] if name in pass_names() else pass_names()
-    calib = CALIB if "calibrate" in rest else ()
-    done = tool("opt", dump, "-p", ",".join(rest), "-q", "-o", tmp_path / "out", *calib)
+    done = tool("opt", dump, "-p", ",".join(rest), "-q", "-o", tmp_path / "out", *CALIB)
     assert done.code == 0
     assert files_of(tmp_path / "out") == files_of(example)
 
@@ -127,7 +126,7 @@ def test_every_dump_prints_as_it_was_read(example: Path) -> None:
 
 def test_flags_override_the_request_of_a_dump(tool: Tool, example: Path, tmp_path: Path) -> None:
     (dump,) = (example / "ir").glob("*-enumerate-splits.air")
-    done = tool("opt", dump, "-p", "plan,lower", "--net", "100mbps", "--json", "-o", tmp_path / "out")
+    done = tool("opt", dump, "-p", "plan,lower", "--net", "100mbps", "--json", "-o", tmp_path / "out", *CALIB)
     assert done.code == 0
     manifest = json.loads(done.out)["manifest"]
     assert manifest["options"]["net"] == "100mbps"
@@ -146,7 +145,7 @@ def test_pick_takes_another_solution(tool: Tool, example: Path, tmp_path: Path) 
     (dump,) = (example / "ir").glob("*-assign-bits.air")
     with (example / "solutions.csv").open(encoding="utf-8") as file:
         number = next(row["number"] for row in csv.DictReader(file) if row["kind"] == "cloud-only")
-    done = tool("opt", dump, "-p", "choose-plan,lower", "--pick", number, "--json", "-o", tmp_path / "out")
+    done = tool("opt", dump, "-p", "choose-plan,lower", "--pick", number, "--json", "-o", tmp_path / "out", *CALIB)
     assert done.code == 0
     assert json.loads(done.out)["manifest"]["decision"]["kind"] == "cloud-only"
     assert "warning[AS505]" in done.err

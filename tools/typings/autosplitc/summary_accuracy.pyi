@@ -1,0 +1,1 @@
+from compiler.summary_accuracy import *
