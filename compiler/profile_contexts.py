@@ -106,6 +106,8 @@ def values_of_edge(main: Graph, edge: Graph) -> dict[str, str]:
     """
     on_codes = roles(main).quantised
     makers = {result: op.name for op in main.ops for result in op.results if result}
+    kept = {(op.kind, op.loc) for op in edge.ops}
+    ops = [op for op in main.ops if (op.kind, op.loc) in kept]
     found: dict[str, str] = {}
     current, place = "", 0
     for op in edge.ops:
@@ -118,8 +120,8 @@ def values_of_edge(main: Graph, edge: Graph) -> dict[str, str]:
             if op.result in makers and not edge.is_const(op.inputs[0]):
                 found[op.result] = makers[op.result]
         else:
-            if place < len(main.ops) and (op.kind, op.loc) == (main.ops[place].kind, main.ops[place].loc):
-                current, place = main.ops[place].name, place + 1
+            if place < len(ops) and (op.kind, op.loc) == (ops[place].kind, ops[place].loc):
+                current, place = ops[place].name, place + 1
             found.update((name, current) for name in _made_by(edge, op))
     return found
 

@@ -25,18 +25,34 @@ def pixels(path: Path, layout: str) -> str:
     return str(path / "pixels.npz")
 
 
-def compiled(path: Path, preprocess: str, **more: object) -> autosplitc.Result:
+def compiled(path: Path, preprocess: str, cut: str = "", act_bits: tuple[int, ...] | None = None) -> autosplitc.Result:
     """Compile the example for pictures in the layout that `preprocess` names."""
     data = pixels(path, "nhwc" if "nhwc" in preprocess else "nchw")
     passes = "simplify,calibrate,measure-sensitivity,liveness,estimate-cost,enumerate-splits,plan,partition"
-    return autosplitc.compile(MODEL, network="3mbps", calib=data, preprocess=preprocess, passes=passes, output=path / "out", **more)
+    return autosplitc.compile(
+        MODEL,
+        network="3mbps",
+        calib=data,
+        preprocess=preprocess,
+        passes=passes,
+        output=path / "out",
+        cut=cut or (),
+        act_bits=act_bits,
+        wire_bits=act_bits,
+    )
+
+
+def folder(result: autosplitc.Result) -> Path:
+    """Return where the bundle lies."""
+    assert result.folder is not None
+    return result.folder
 
 
 @pytest.mark.parametrize("preprocess", ["unit", "scale=1,layout=nhwc", "scale=1/255,mean=0.5,std=0.5,layout=nhwc"])
 def test_codes_are_the_bytes(tmp_path: Path, preprocess: str) -> None:
-    result = compiled(tmp_path, preprocess, cut="stem/relu", act_bits=(8,), wire_bits=(8,))
+    result = compiled(tmp_path, preprocess, cut="stem/relu", act_bits=(8,))
     assert result.best.kind == "split"
-    edge = onnx.load(result.folder / "edge.onnx")
+    edge = onnx.load(folder(result) / "edge.onnx")
     (image,) = edge.graph.input
     assert image.name == "image"
     assert image.type.tensor_type.elem_type == onnx.TensorProto.UINT8
@@ -45,7 +61,7 @@ def test_codes_are_the_bytes(tmp_path: Path, preprocess: str) -> None:
         (node,) = [n for n in edge.graph.node if at in n.input]
         assert node.op_type == kind
         at = node.output[0]
-    measured = json.loads((result.folder / "measurements.json").read_text())
+    measured = json.loads((folder(result) / "measurements.json").read_text())
     assert measured["check"]["halves_equal_whole"]
     assert measured["quality"]["agreement"]["value"] >= 0.9
 
@@ -60,7 +76,7 @@ def test_cloud_only_sends_exactly_the_bytes(tmp_path: Path) -> None:
         image = stored["image"][:1]
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(result.folder / "edge.onnx"), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(folder(result) / "edge.onnx"), providers=["CPUExecutionProvider"])
     (payload,) = session.run(None, {"image": image})
     assert payload.tobytes() == image.tobytes()
 
@@ -71,7 +87,7 @@ def test_the_manifest_says_what_the_device_does(tmp_path: Path) -> None:
     assert found["scale"] == 1 / 255
     assert (found["mean"], found["std"]) == ([0.0], [1.0])
     assert (found["layout"], found["channels"], found["resize"], found["crop"]) == ("nchw", "grey", [28, 28], None)
-    assert compiled(tmp_path, "none", force=True).manifest["preprocess"] is None
+    assert compiled(tmp_path, "none").manifest["preprocess"] is None
 
 
 def test_ranges_are_those_of_all_bytes(tmp_path: Path) -> None:

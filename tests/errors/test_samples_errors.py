@@ -85,6 +85,11 @@ def test_bad_folders(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     golden("".join(d.render() + "\n" for d in caught.value.diagnostics), f"folder-{case}", ".txt")
 
 
+def nowhere(name: str) -> None:
+    """Find no module."""
+    del name
+
+
 @pytest.mark.parametrize("kept", [0, 20, 45])
 def test_a_broken_image_is_named(kept: int, tmp_path: Path) -> None:
     image(tmp_path)
@@ -97,7 +102,7 @@ def test_a_broken_image_is_named(kept: int, tmp_path: Path) -> None:
 
 def test_without_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image(tmp_path)
-    monkeypatch.setattr("autosplitc.data_images.find_spec", lambda _name: None)
+    monkeypatch.setattr("autosplitc.data_images.find_spec", nowhere)
     with pytest.raises(CompileError, match=r'AS330(.|\n)*pip install "autosplitc\[images\]"'):
         load_data(str(tmp_path), model())
 
