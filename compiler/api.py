@@ -50,6 +50,7 @@ def compile(
     pick: int | None = None,
     return_result: bool = False,
     max_opset: int | None = None,
+    format: str = "qdq",
     time_limit_s: float = 60.0,
     seed: int = 0,
     cache: str | Path | Literal[False] | None = None,
@@ -73,10 +74,11 @@ def compile(
     0.01 with `evaluation`; `none`: no limit. Several give a bundle each: see `Result.by_drop`. max_evals: plans that may be measured.
     sensitivity: `mse`, `sqnr`, `output`, or "" for `output` with data and `sqnr` without. effort: `fast`, `normal` or `best`.
     like: an earlier bundle, whose options stand in for arguments that are left at their defaults.
-    min_sqnr_db: least signal-to-noise ratio of every tensor, in dB. max_error: bound on the sum of noise-to-signal power ratios, in place
-    of it. max_latency_s: bound on the end-to-end latency, in seconds.
+    min_sqnr_db: least signal-to-noise ratio of every tensor, in dB. max_error: bound on the summed error in the
+    measure of `sensitivity`, in place of it. max_latency_s: bound on the end-to-end latency, in seconds.
     cut: names of the tensors that are to cross. keep_float: regular expression of layers that stay float. pick: number of the solution
-    to take, from 1. return_result: an Edge-Only plan sends its result. max_opset: highest opset of the emitted graphs. time_limit_s: time
+    to take, from 1. return_result: an Edge-Only plan sends its result. max_opset: highest opset of the emitted graphs. format: of the
+    edge graph, `qdq`, or `qonnx` for the qonnx package (see docs/interop.md). time_limit_s: time
     for the planner, in seconds. seed: of the noise and of the checks. cache: folder that keeps the
     results of long computations, by default `$AUTOSPLITC_CACHE` or the user's; False: none. passes: pipeline text.
 
@@ -113,6 +115,7 @@ def compile(
         pick=pick,
         return_result=return_result,
         max_opset=max_opset,
+        format=format,
         time_limit_s=time_limit_s,
         seed=seed,
         cache=None if cache is False else _path(cache),

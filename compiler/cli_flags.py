@@ -44,6 +44,7 @@ CALIB = "Samples that ranges are taken from: .npz, .npy, a folder of images, or 
 _METRIC = "What --max-drop bounds: top1, top5, agreement, sqnr, or package.module:function.  [default: what the data allow]"
 _MAX_DROP = "Accuracy that may be lost on --eval, such as 1%; 0,1%,5% gives a bundle each; none.  [default: 1% with --eval]"
 _SENSITIVITY = "Error that bits are chosen by.  [default: output with data, else sqnr]"
+_FORMAT = "Form of the edge graph: stock ONNX, or Quant nodes for the qonnx package."
 _EFFORT = "How far weights are rounded to what the layer gives."
 
 PATH = click.Path(path_type=Path)
@@ -95,7 +96,7 @@ def data_flags(command: F) -> F:
         click.option("--sensitivity", type=click.Choice(("mse", "sqnr", "output")), help=_SENSITIVITY),
         click.option("--effort", type=click.Choice(("fast", "normal", "best")), default="normal", show_default=True, help=_EFFORT),
         click.option("--min-sqnr", "min_sqnr_db", type=DECIBELS, default=30.0, show_default="30dB", help="Least SNR of every tensor."),
-        click.option("--max-error", type=Read("RATIO", parse_error_bound), help="Bound on the summed noise-to-signal ratio, instead."),
+        click.option("--max-error", type=Read("RATIO", parse_error_bound), help="Bound on the error summed, as --sensitivity has it."),
         click.option("--max-latency", "max_latency_s", type=SECONDS, help="Bound on the end-to-end latency, such as 250ms."),
         click.option("--cache", type=PATH, help="Folder that keeps long computations.  [default: $AUTOSPLITC_CACHE, else the user's]"),
         click.option("--no-cache", is_flag=True, help="Compute everything anew and keep nothing."),
@@ -117,6 +118,7 @@ def plan_flags(command: F) -> F:
         click.option("--pick", type=click.IntRange(min=1), help="Take this row of solutions.csv."),
         click.option("--return-result", is_flag=True, help="An Edge-Only plan sends its result to the cloud."),
         click.option("--max-opset", type=click.IntRange(21, 25), help="Highest opset of the graphs.  [default: the target's]"),
+        click.option("--format", type=click.Choice(("qdq", "qonnx")), default="qdq", show_default=True, help=_FORMAT),
         click.option("--time-limit", "time_limit_s", type=SECONDS, default=60.0, show_default="60s", help="Time for the planner."),
     )
 

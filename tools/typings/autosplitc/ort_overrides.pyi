@@ -1,0 +1,1 @@
+from compiler.ort_overrides import *
