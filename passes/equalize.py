@@ -74,7 +74,7 @@ class Equalize(Pass):
                 raise CompileError(Diagnostic("AS154", message, hint=f"--set equalize.{option}={default}"))
 
     def factors(self, graph: Graph, found: ChannelGroups, maxima: Mapping[str, Vector]) -> Vector:
-        """Return the factor of every class, 1 for those that are not scaled. maxima: |value| of every channel, by value."""
+        """Return the factor of every class, 1 for those that are not scaled. maxima: how far every channel reaches, by value."""
         active = np.zeros(found.fixed.size)
         for name, largest in maxima.items():
             np.maximum.at(active, found.ids[name], largest / (largest.max() or 1.0))
@@ -102,22 +102,29 @@ class Equalize(Pass):
 def inner_factors(low: Vector, high: Vector, limit: float) -> Vector:
     """Return the factors of what stands before an activation, f64[channels], from the ends of each channel's range (low <= 0 <= high).
 
-    All channels share one quantiser. Scales of output channels take any factor up, so the ranges become alike; the low end is the
-    share of the high end that costs the channels least resolution in the (geometric) mean.
+    Scales of output channels take any factor up, so all ranges become alike.
     """
-    top = max(float(high.max(initial=0.0)), float(-low.min(initial=0.0)))
-    if top <= 0.0:
-        return np.ones(low.size)
+    extents = one_sided(low, high)
+    top = float(extents.max(initial=0.0))
+    return (np.maximum(extents / top, 1.0 / limit) if top else np.ones(low.size)).astype(np.float32).astype(np.float64)
+
+
+def one_sided(low: Vector, high: Vector) -> Vector:
+    """Return how far each channel reaches, f64[channels], where the low end of the quantiser that all share is a share of its high end.
+
+    low <= 0 <= high: the ends of each channel's range. The share is that which costs the channels least resolution in the (geometric) mean.
+    """
     shares = np.geomspace(1.0 / 32.0, 32.0, 41)
-    needed = [np.maximum(np.maximum(high, -low / share), top / limit) for share in shares]
-    best = needed[int(np.argmin([np.log(n * (1.0 + share)).sum() for n, share in zip(needed, shares, strict=True)]))]
-    return (best / best.max()).astype(np.float32).astype(np.float64)
+    needed = [np.maximum(high, -low / share) for share in shares]
+    least = max(float(np.maximum(high, -low).max(initial=0.0)) * _TINY, np.finfo(np.float64).tiny)
+    costs = [np.log(np.maximum(n, least) * (1.0 + share)).sum() for n, share in zip(needed, shares, strict=True)]
+    return needed[int(np.argmin(costs))]
 
 
 def channel_extents(
     graph: Graph, found: ChannelGroups, data: Data, env: Env, runs: int
 ) -> tuple[dict[str, Vector], dict[str, tuple[Vector, Vector]]]:
-    """Return the largest |element| of every channel, f64[channels], of all values that may be scaled, and the ends of its range before the
+    """Return how far every channel reaches, f64[channels], of all values that may be scaled, and the ends of its range before the
     activations of layers in `GAINED`, by op, as far as the activation is not flat there. Values that were not finite are left out.
 
     Raises CompileError AS323, AS324 where the model does not run on the data.
@@ -135,7 +142,7 @@ def channel_extents(
                 low, high = (np.asarray(end(value, axis=axes, initial=0.0), np.float64) for end in (np.min, np.max))
                 ends[name] = (np.minimum(ends[name][0], low), np.maximum(ends[name][1], high)) if name in ends else (low, high)
     finite = {name: (low, high) for name, (low, high) in ends.items() if np.isfinite(low).all() and np.isfinite(high).all()}
-    maxima = {name: np.maximum(-finite[name][0], finite[name][1]) for name in names if name in finite}
+    maxima = {name: one_sided(*finite[name]) for name in names if name in finite}
     return maxima, {op.name: _curved(op, *finite[name]) for name, op in inner.items() if name in finite}
 
 
