@@ -155,15 +155,16 @@ def finish(job: Job, passes: Sequence[Pass], options: Options, folder: Path | No
     with TemporaryDirectory(prefix="autosplitc-") as scratch:
         evaluation = Evaluation(job.evaluation, planned.fact(Request).metric, Path(scratch))
         with hooks.timed("accuracy"):
-            decisions = decide(planned, partial(lowered, lowering, hooks.last_dump), job.env, evaluation)
+            decisions = decide(planned, partial(lowered, lowering, hooks), job.env, evaluation)
         return emission.emit_all(decisions, [p.name for p in lowering], evaluation, folder, temporary=options.output is None)
 
 
-def lowered(passes: Sequence[Pass], last_dump: Path | None, module: Module, env: Env) -> tuple[Module, ...]:
-    """Return the module after each of the lowering passes. Raises as `run_pipeline` does."""
+def lowered(passes: Sequence[Pass], hooks: Hooks, module: Module, env: Env) -> tuple[Module, ...]:
+    """Return the module after each of the lowering passes. Raises as `run_pipeline` does, and KeyboardInterrupt."""
     stages: list[Module] = []
     for pass_ in passes:
-        module = run_pass(pass_, module, env, last_dump)
+        hooks.watch.check()
+        module = run_pass(pass_, module, env, hooks.last_dump)
         stages.append(module)
     return tuple(stages)
 
