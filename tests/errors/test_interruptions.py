@@ -33,6 +33,35 @@ def test_ctrl_c_while_passes_run(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_ctrl_c_while_plans_are_measured(tmp_path: Path) -> None:
+    data = MODEL.parent
+    (tmp_path / "slow.py").write_text(
+        "import pathlib, time\ndef metric(outputs, expected, labels):\n    pathlib.Path('called').touch()\n    time.sleep(60)\n"
+    )
+    (tmp_path / "scratch").mkdir()
+    samples = ("--calib", str(data / "calib.npz"), "--eval", str(data / "eval.npz"), "--metric", "slow:metric", "--effort", "fast")
+    process = subprocess.Popen(
+        [*COMMAND, *ARGUMENTS, *samples, "--max-drop", "0,1%"],
+        cwd=tmp_path,
+        env={**os.environ, "TMPDIR": str(tmp_path / "scratch")},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    deadline_s = time.monotonic() + 120
+    while not (tmp_path / "called").exists() and process.poll() is None and time.monotonic() < deadline_s:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "error[AS190]: interrupted; no bundle was written" in err
+    assert "Traceback" not in err
+    assert out == ""
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name != "__pycache__") == ["called", "scratch", "slow.py"]
+    assert list((tmp_path / "scratch").glob("autosplitc-*")) == []
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="limits")
 def test_a_limit_on_file_size_in_mid_write(tmp_path: Path) -> None:
     def limit() -> None:
