@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -65,6 +66,15 @@ class Layer:
         name = self.op.inputs[2] if len(self.op.inputs) > 2 else ""
         own = self.graph.const[name].array().astype(np.float64).reshape(-1) if name else np.zeros(1)
         return RoundedOp(weight, RoundedBias(self.op.name, bits, array_ref(own + rounded.shift.reshape(-1), DType.F32)))
+
+
+def one_blas_thread() -> AbstractContextManager[object]:
+    """Return a context in which numpy's products run on one thread: they then give the same bits whatever the number of cores, and threads
+    that wait for each other do not stall on a busy machine.
+    """
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1, "blas")
 
 
 def layers_of(graph: Graph, found: Roles, effort: Effort, ops: Iterable[Op], take: Callable[[str], bool]) -> Iterator[Layer]:

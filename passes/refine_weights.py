@@ -14,7 +14,7 @@ from .base import Env, Pass
 from .cache_keys import digest_of
 from .execute import runnable_part
 from .facts import Choice, Plan, Ranges, Refinement, Request, Solutions
-from .layers import ROWS, RUNS, Effort, Layer, layers_of
+from .layers import ROWS, RUNS, Effort, Layer, layers_of, one_blas_thread
 from .quantisers import Quantisers
 from .quantize import Affine, round_layer
 from .quantize.insert import ABSORBED
@@ -78,7 +78,8 @@ class _Chain:
         if self.env.calib is not None and any(layer.const not in done for layer in layers):
             feeds = spread_feeds(self.graph, self.env.calib, runs_that_fit(self.graph, RUNS[self.effort]))
             looks = {layer.op.name: self._look(layer, keys, done) for layer in layers}
-            walk(self.graph, feeds, self.codes, looks, self.env.progress, self.ops)
+            with one_blas_thread():
+                walk(self.graph, feeds, self.codes, looks, self.env.progress, self.ops)
         return [done[const] for const in dict.fromkeys(layer.const for layer in layers) if const in done]
 
     def _look(self, layer: Layer, keys: Mapping[str, str], done: dict[str, RoundedOp]) -> OnLayer:

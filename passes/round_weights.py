@@ -17,7 +17,7 @@ from .cache_keys import digest_of
 from .execute import runnable_part
 from .facts import Ranges, Request, Rounding
 from .from_bytes import input_widths
-from .layers import ROWS, RUNS, Effort, Layer, layers_of
+from .layers import ROWS, RUNS, Effort, Layer, layers_of, one_blas_thread
 from .quantisers import Quantisers
 from .quantize import WEIGHT_BITS, Affine, fake_quantize, round_layer_widths
 from .roles import Roles, roles
@@ -96,7 +96,8 @@ class _Table:
                 missing[layer.op.name] = self._look(layer, keys, done)
         if missing and self.env.calib is not None:
             feeds = spread_feeds(self.graph, self.env.calib, runs_that_fit(self.graph, RUNS[self.effort]))
-            walk(self.graph, feeds, Codes({}, {}), missing, self.env.progress)
+            with one_blas_thread():
+                walk(self.graph, feeds, Codes({}, {}), missing, self.env.progress)
         return done
 
     def _affine(self, layer: Layer) -> Affine | None:

@@ -32,6 +32,10 @@ class Fit:
         codes = np.where(better[:, None, :], other.codes, self.codes)
         return Fit(codes, np.where(better, other.scale, self.scale), np.minimum(self.error, other.error))
 
+    def turned(self) -> Fit:
+        """Return the fit of the weights' negatives: the same codes at negative scales."""
+        return Fit(self.codes, -self.scale, self.error)
+
 
 def compensated(target: Columns, scale: NDArray[np.float32], limits: tuple[int, int], curve: Curvature, least: float) -> Fit:
     """Round ranked weights at scales f32[g, r] with feedback; then the scale becomes the one of least error, if above `least`."""

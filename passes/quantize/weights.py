@@ -95,7 +95,8 @@ def quantize_weight(array: NDArray[Any], bits: int, axis: int) -> WeightCodes:
 
 def quantize_bias(bias: NDArray[Any], scale_x: float, scale_w: NDArray[np.float32]) -> BiasCodes:
     """Round biases (f32[channels]) to int32 at scale `scale_x * scale_w`, the scale of the integer products; codes saturate."""
-    scale = np.maximum(np.float32(scale_x) * scale_w, np.float32(SMALLEST_SCALE)).astype(np.float32)
+    product = np.float32(scale_x) * scale_w
+    scale = np.copysign(np.maximum(np.abs(product), np.float32(SMALLEST_SCALE)), product).astype(np.float32)
     codes = np.clip(np.rint(np.asarray(bias, np.float64) / scale), _INT32.min, _INT32.max).astype(np.int32)
     return BiasCodes(codes, scale)
 

@@ -106,11 +106,11 @@ def kernels(data: bytes, folder: Path) -> list[str]:
     return [node.op_type for node in onnx.load(folder / "optimized.onnx").graph.node]
 
 
-def test_auto_clips_below_8_bits_only() -> None:
+def test_auto_clips_the_more_the_fewer_bits() -> None:
     ranges = calibrated(network())
     found = Quantisers(ranges)
     whole = Quantisers(replace(ranges, clips=None))
-    assert [found.affine(name, 8) == whole.affine(name, 8) for name in "xky"] == [True] * 3
+    assert [found.affine(name, 8).scale <= whole.affine(name, 8).scale for name in "xky"] == [True] * 3
     spans = [affine.scale * affine.max_code for affine in found.affines("y")]
     assert spans[2] < 0.85 * spans[7]
     assert calibrated(network(gain=9.0, third=20.0), Calibrate(method="min-max")).clips is None

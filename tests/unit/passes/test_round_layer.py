@@ -68,12 +68,23 @@ def test_codes_scales_shift_and_ratio(effort: Effort, groups: int, results: int,
         assert low <= rounded.codes.min() <= rounded.codes.max() <= high
         assert rounded.scale.dtype == np.float32
         assert rounded.scale.shape == rounded.shift.shape == (groups, results)
-        assert (rounded.scale > 0).all()
+        assert (rounded.scale != 0).all()
+        assert bits == 2 or (rounded.scale > 0).all()
         wanted, made = exact.astype(np.float64).mean(axis=1), rows.astype(np.float64).mean(axis=1)
         shift = (matrix @ wanted[..., None] - values(rounded) @ made[..., None])[..., 0]
         np.testing.assert_allclose(rounded.shift, shift, rtol=1e-3, atol=1e-4)
         if count > 1:
             np.testing.assert_allclose(rounded.nsr, noise(matrix, rounded, exact, rows).sum() / power(matrix, exact), rtol=1e-2, atol=1e-7)
+
+
+@pytest.mark.parametrize("effort", ["normal", "best"])
+def test_two_bits_lean_to_the_side_with_the_large_weights(effort: Effort) -> None:
+    rng = np.random.default_rng(5)
+    lean = np.abs(rng.standard_normal((1, 1, 64))).astype(np.float32)
+    matrix, rows = np.concatenate([lean, -lean], axis=1), correlated(1, 2000, 64)
+    rounded = round_layer(matrix, Moments.of(rows, rows), 2, effort, False)
+    assert rounded.scale[0, 0] < 0 < rounded.scale[0, 1]
+    np.testing.assert_allclose(*noise(matrix, rounded, rows, rows).reshape(-1), rtol=1e-3)
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4, 6, 8])
@@ -153,7 +164,7 @@ def test_dead_rows_and_inputs(effort: Effort, bits: int) -> None:
     rounded = round_layer(matrix, Moments.of(exact, rows), bits, effort, True)
     largest = np.abs(matrix).max() / code_limits(bits)[1]
     assert np.isfinite(rounded.scale).all()
-    assert rounded.scale.min() >= 0.99 * largest * 2.0**-12
+    assert np.abs(rounded.scale).min() >= 0.99 * largest * 2.0**-12
     assert not rounded.codes[0, 2].any()
     assert 0 <= rounded.nsr < 0.7
 
