@@ -96,7 +96,8 @@ class Tensors:
     def groups(self) -> tuple[Group, ...]:
         """Activation quantisers. A graph input's has `input_bits` and no error: it is the same for every plan.
 
-        So has what a picture's bytes are scaled to; where the codes are the bytes it has 8 bits.
+        So has what a picture's bytes are scaled to; where the codes are the bytes it has 8 bits. What no op reads, the network's outputs, has
+        the most bits that the edge takes: fewer would spare the arithmetic nothing, and cost the answer its digits.
         """
         request = self.request
         allowed = allowed_bits("activations", "--act-bits", request.act_bits, self.edge.name, self.edge.act_bits)
@@ -107,7 +108,16 @@ class Tensors:
         width = self._input_widths.get(root)
         if width is not None:
             return Group(root, (width,), (0,) * 8)
+        if root in self._leaving:
+            allowed = self.edge.act_bits[-1:]
         return Group(root, self._admitted(allowed, self._nsr[root], self.request.act_bits), self._units(root))
+
+    @cached_property
+    def _leaving(self) -> frozenset[str]:
+        """Roots whose codes are graph outputs and are read by nothing but ops that pass them on."""
+        root = self.roles.root
+        read = {root[i] for op in self.graph.ops for i in op.inputs if i in root and root.get(op.name) != root[i]}
+        return frozenset(root[name] for name in self.graph.outputs if name in root) - read
 
     @cached_property
     def _input_widths(self) -> Mapping[str, int]:

@@ -136,5 +136,5 @@ def test_the_same_module_gives_the_same_plans(toy: Toy) -> None:
 def test_no_split_within_the_limits_beats_the_best_plan_by_hand(toy: Toy) -> None:
     best = plans(toy, min_sqnr_db=20.0)[0]
     assert best.kind == "edge-only"
-    moved = (32 + 36 + 16 + 32) + (32 + 72 + 32) + (32 + 32 + 32) + (32 + 32) + (32 + 320 + 5)
+    moved = (32 + 36 + 16 + 32) + (32 + 72 + 32) + (32 + 32 + 32) + (32 + 32) + (32 + 320 + 10)
     assert best.latency_s == pytest.approx(5 * 1e-3 + moved * 1e-6)
