@@ -111,7 +111,7 @@ def plan_flags(command: F) -> F:
         command,
         click.option("--input-bits", type=click.IntRange(1, 8), default=8, show_default=True, help="Bits of the raw input that crosses."),
         click.option("--weight-bits", type=BITS, help="Bits to choose from for weights, such as 4,8.  [default: the target's]"),
-        click.option("--act-bits", type=BITS, help="Bits to choose from for activations.  [default: the target's]"),
+        click.option("--act-bits", type=BITS, help="Bits to choose from for activations; outputs keep the most.  [default: the target's]"),
         click.option("--wire-bits", type=BITS, help="Bits to choose from for what crosses.  [default: the target's]"),
         click.option("--cut", type=names, default=(), help="Names of the tensors that are to cross, with commas between."),
         click.option("--keep-float", type=regex, default="", help="Ops that stay float: a match in the name, or in a name of the model."),

@@ -33,7 +33,8 @@ def compile_times(name: str, effort: str) -> Times:
     """
     samples = data(name)
     with TemporaryDirectory() as folder:
-        flags = ("--calib", samples.calib, "--preprocess", samples.preprocess, "--effort", effort, "--sensitivity", "output")
+        data_flags = ("--calib", samples.calib, "--preprocess", samples.preprocess)
+        flags = ("-t", "eyeriss", "--net", "3mbps", *data_flags, "--effort", effort, "--sensitivity", "output")
         runs = [
             command("compile", f"zoo:{name}", "-o", Path(folder) / part, "--cache", Path(folder) / "cache", *flags, "-q") for part in "ab"
         ]
