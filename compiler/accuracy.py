@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from autosplitc.passes import Plan
@@ -20,22 +21,27 @@ Measure: TypeAlias = Callable[[int, float], Drop]
 
 Ending: TypeAlias = Literal["fastest", "cloud-only", "evaluations", "broken"]
 """How a search ended: the fastest plan that holds; Cloud-Only, for no plan with an edge part held; `max_evals` ran out before every
-faster plan was judged; no plan that was measured holds."""
+faster plan was measured or passed over; no plan that was measured holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A plan that was measured: its index into the solutions, and what it lost."""
+    """A plan that was measured: its index into the solutions, and what it lost; above `limit` (share of 1) it may have ended early."""
 
     index: int
     drop: Drop
+    limit: float = math.inf
+
+    def fails(self, limit: float) -> bool:
+        """Whether it was measured to lose more than a limit; measuring that ended early says so only up to the limit it ended at."""
+        return not self.drop.holds(limit) and (self.drop.complete or limit <= self.limit)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The answer for a limit on the drop (share of 1).
 
-    chosen: the plan to take and what it lost. nearest: the plan with an edge part that missed the limit by least, None where none did.
+    chosen: the plan to take and what it lost. nearest: the faster plan with an edge part that missed the limit by least, if any.
     passed_over: indices of plans that are faster and were not measured, since one of the same kind with no more predicted error had failed.
     trials: every plan that was measured, in that order, for all limits of the search.
     """
@@ -61,34 +67,57 @@ class _Search:
     order: Sequence[int]
     measure: Measure
     left: int
-    trials: dict[int, Drop] = field(default_factory=dict[int, Drop])
+    trials: dict[int, Trial] = field(default_factory=dict[int, Trial])
 
     def passed_over(self, index: int, limit: float) -> bool:
         """Whether a plan of the same kind with no more predicted error failed this limit."""
-        plan = self.plans[index]
-        failed = (self.plans[i] for i, drop in self.trials.items() if not drop.holds(limit))
-        return any(other.kind == plan.kind and other.error <= plan.error for other in failed)
+        failed = (self.plans[i] for i, trial in self.trials.items() if trial.fails(limit))
+        return any(_rules_out(plan, self.plans[index]) for plan in failed)
 
-    def judge(self, index: int, limit: float) -> None:
-        """Measure a plan that was not measured yet."""
-        self.left -= 1
-        self.trials[index] = self.measure(index, limit)
+    def held(self, limit: float) -> int | None:
+        """Return the fastest candidate that was measured to keep a limit."""
+        return next((i for i in self.order if i in self.trials and self.trials[i].drop.holds(limit)), None)
 
-    def run(self, limits: set[float]) -> None:
-        """Measure candidates, the fastest first, until each limit has one that holds or only one evaluation is left, the surest plan's."""
-        surest = self.surest()
-        for index in self.order:
-            wanted = {limit for limit in limits if not self.passed_over(index, limit)}
-            if index in self.trials or not wanted:
-                continue
-            if self.left <= (surest not in self.trials and index != surest):
-                break
-            self.judge(index, max(wanted))
-            limits -= {limit for limit in limits if self.trials[index].holds(limit)}
-            if not limits:
+    def open(self, chains: Sequence[int], limit: float) -> list[int]:
+        """Return the plans of `chains` that may still be the answer for a limit: faster than the one that holds, and not passed over."""
+        held = self.held(limit)
+        ahead = chains if held is None else chains[: chains.index(held)]
+        return [i for i in ahead if i not in self.trials and not self.passed_over(i, limit)]
+
+    def run(self, limits: Sequence[float]) -> None:
+        """Measure candidates until no limit has an open one; the last evaluation is the surest plan's where a limit has none that holds."""
+        chains, surest = self.chains(), self.surest()
+        while self.left > 0:
+            openings = {limit: self.open(chains, limit) for limit in limits}
+            widest = max(limits, key=lambda limit: (len(openings[limit]), limit))
+            if not openings[widest]:
                 return
-        if surest not in self.trials and self.left > 0:
-            self.judge(surest, max(limits))
+            index = self.halving(openings[widest])
+            if self.left == 1 and surest not in self.trials and any(self.held(limit) is None for limit in limits):
+                index = surest
+            wanted = [limit for limit in limits if index in openings[limit]] or limits
+            self.left -= 1
+            self.trials[index] = Trial(index, self.measure(index, max(wanted)), max(wanted))
+
+    def chains(self) -> list[int]:
+        """Return the candidates, the fastest first, less those that are slower than another of their kind with no more predicted error."""
+        least: dict[str, float] = {}
+        found: list[int] = []
+        for index in self.order:
+            plan = self.plans[index]
+            if plan.error < least.get(plan.kind, math.inf):
+                least[plan.kind] = plan.error
+                found.append(index)
+        return found
+
+    def halving(self, choices: Sequence[int]) -> int:
+        """Return the choice after which the fewest stay open, whether it holds (then the faster ones) or not; of equals the fastest."""
+
+        def most_left(place: int) -> int:
+            plan = self.plans[choices[place]]
+            return max(place, sum(not _rules_out(plan, self.plans[i]) for i in choices))
+
+        return choices[min(range(len(choices)), key=lambda place: (most_left(place), place))]
 
     def surest(self) -> int:
         """The candidate of least predicted error, which Cloud-Only is wherever it is one."""
@@ -96,38 +125,47 @@ class _Search:
 
     def verdict(self, limit: float) -> Verdict:
         """Return the answer for a limit."""
-        trials = tuple(Trial(i, drop) for i, drop in self.trials.items())
-        missed = [t for t in trials if not t.drop.holds(limit) and self.plans[t.index].kind != "cloud-only"]
+        trials = tuple(self.trials.values())
+        held = self.held(limit)
+        best = held if held is not None else min(trials, key=lambda t: (not t.drop.complete, t.drop.drop, t.index)).index
+        ahead = self.order[: self.order.index(best)] if held is not None else self.order
+        edged = [i for i in ahead if self.plans[i].kind != "cloud-only"]
+        missed = [self.trials[i] for i in edged if i in self.trials and self.trials[i].fails(limit)]
         nearest = min(missed, key=lambda t: (t.drop.drop, t.index), default=None)
-        held = [i for i in self.order if i in self.trials and self.trials[i].holds(limit)]
-        best = held[0] if held else min(trials, key=lambda t: (not t.drop.complete, t.drop.drop, t.index)).index
-        ahead = self.order[: self.order.index(best)] if held else self.order
         unmeasured = [i for i in ahead if i not in self.trials]
         over = [i for i in unmeasured if self.passed_over(i, limit)]
-        ending: Ending = "broken" if not held else "fastest"
-        if len(over) < len(unmeasured):
-            ending = "evaluations" if held else "broken"
-        elif held and self.plans[best].kind == "cloud-only" and (nearest is not None or over):
+        ending: Ending = "broken" if held is None else "fastest"
+        if held is not None and len(over) < len(unmeasured):
+            ending = "evaluations"
+        elif held is not None and self.plans[best].kind == "cloud-only" and edged:
             ending = "cloud-only"
-        return Verdict(limit, Trial(best, self.trials[best]), ending, nearest, tuple(over), trials)
+        return Verdict(limit, self.trials[best], ending, nearest, tuple(over), trials)
+
+
+def _rules_out(failed: Plan, other: Plan) -> bool:
+    """Whether a plan that failed tells that another fails too: it is of the same kind, and no less error is predicted for it."""
+    return failed.kind == other.kind and failed.error <= other.error
 
 
 def search(plans: Sequence[Plan], order: Sequence[int], limits: Sequence[float], measure: Measure, max_evals: int) -> tuple[Verdict, ...]:
     """Return the answer for each limit: the fastest candidate that was measured to keep it.
 
-    order: indices of the candidates, the fastest first, at least one. Each is measured at most once, whatever the number of limits; a plan
-    is passed over for a limit where another of its kind with no more predicted error failed it. At most `max_evals` (1 or more) are
-    measured; the last one is kept for the plan of least predicted error, where no faster one held. Where none holds, the answer is the
-    one that lost least. Raises what `measure` raises.
+    order: indices of the candidates, the fastest first, at least one. The drop of plans of one kind is taken to rise with their predicted
+    error: one that fails rules out those with no less; one that holds leaves open only the faster. The next plan measured is the one that
+    halves what is open for the limit with most open, so that a limit takes about log2(candidates) evaluations for a kind, and the answer is
+    that of trying all, the fastest first, wherever the drops do rise so. Where they do not, it is still a plan that was measured to hold.
+    Each plan is measured at most once, whatever the number of limits, and at most `max_evals` (1 or more) are: the last one is kept for the
+    plan of least predicted error where a limit has none that holds. Where none holds, the answer is the one that lost least. Raises what
+    `measure` raises.
     """
     found = _Search(plans, order, measure, max_evals)
-    found.run(set(limits))
+    found.run(limits)
     return tuple(found.verdict(limit) for limit in limits)
 
 
 def accuracy_json(verdict: Verdict, plans: Sequence[Plan], measured: Drop) -> Json:
     """Return what measurements.json holds as `accuracy`; `measured` is the drop of the bundle's own files."""
-    trials = [Trial(t.index, measured) if t.index == verdict.chosen.index else t for t in verdict.trials]
+    trials = [replace(t, drop=measured) if t.index == verdict.chosen.index else t for t in verdict.trials]
     return {
         **measured.as_json(),
         "threshold": verdict.limit,

@@ -66,7 +66,7 @@ def decide(module: Module, lower: Lower, env: Env, evaluation: Evaluation) -> tu
     def measure(index: int, limit: float) -> Drop:
         stages, warned = lowered(index)
         drop = evaluation.of_plan(stages[-1], env, limit)
-        kept.keep(Trial(index, drop), stages, warned, max(limits))
+        kept.keep(Trial(index, drop, limit), stages, warned, max(limits))
         return drop
 
     verdicts = search(plans, candidates(request, plans, module.fact(Choice).index), limits, measure, request.max_evals)
@@ -134,7 +134,7 @@ def _facts(module: Module, env: Env, request: Request, verdict: Verdict) -> tupl
     """Return request, solutions and choice as they are for one limit."""
     solutions = module.fact(Solutions)
     broken = broken_text(request.metric, verdict.limit)
-    violations = {t.index: broken for t in verdict.trials if not t.drop.holds(verdict.limit)}
+    violations = {t.index: broken for t in verdict.trials if t.fails(verdict.limit)}
     over = f"accuracy: no less error is predicted than for a plan over the limit of {limit_text(request.metric, verdict.limit)}"
     violations |= dict.fromkeys(verdict.passed_over, over)
     plans = tuple(

@@ -32,14 +32,15 @@ CHUNK_BYTES = 32 << 20
 class Evaluation:
     """Measures drops. `metric` is "" for what data and model allow; it has its name after the first measurement.
 
-    `folder` holds temporary files; who gave it removes it. Results are kept by the digests of the halves.
+    `folder` holds temporary files; who gave it removes it. Drops are kept by the digests of the halves, with the limits
+    above which measuring may have ended.
     """
 
     data: Data
     metric: str
     folder: Path
     reference: Reference | None = None
-    known: dict[str, Drop] = field(default_factory=dict[str, Drop])
+    known: dict[str, tuple[Drop, float]] = field(default_factory=dict[str, tuple[Drop, float]])
     runs: int = 0
 
     def of_plan(self, module: Module, env: Env, limit: float) -> Drop:
@@ -62,10 +63,10 @@ class Evaluation:
         Raises CompileError AS702, AS703 where a graph does not load or run, AS161 to AS164 for the metric.
         """
         key = _digest(folder)
-        found = self.known.get(key)
-        if found is None or not (found.complete or found.drop > limit):
+        found, ended_at = self.known.get(key, (None, 0.0))
+        if found is None or not (found.complete or limit <= ended_at):
             found = self._measured(module, folder, env, limit)
-            self.known[key] = found
+            self.known[key] = found, limit
         return found
 
     def prepare(self, graph: Graph, env: Env) -> Reference:
