@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosplitc.ir import CompileError, DType, Graph, Module
-from autosplitc.passes import Choice, Env, Quantisers, Ranges, Request, Solutions, roles
-from autosplitc.passes.execute import groups, load
+from autosplitc.passes import Choice, Env, Quantisers, Ranges, Request, Solutions, groups, load, roles
 
 from .engine import sample_feeds
 

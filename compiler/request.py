@@ -62,7 +62,7 @@ _STALE: dict[str, tuple[type[Fact], ...]] = {
     "act_bits": (Splits, *_PLANNED),
     "keep_float": (Rounding, Sensitivity, Liveness, Costs, Splits, *_PLANNED),
     "pick": (Choice, Refinement, WireLayout),
-    "format": (),
+    "format": (Choice, Refinement, WireLayout),
 }
 """Facts that no longer hold when a field of the request changes; any other field unsettles the plans."""
 

@@ -4,7 +4,7 @@ from .base import Cache, Data, Env, NoCache, Pass, Progress, Silent
 from .choose_plan import explained_choice
 from .enumerate_splits import crossing_sets
 from .estimate_cost import op_views
-from .execute import engine_message, runnable_part
+from .execute import engine_message, groups, load, runnable_part
 from .facts import (
     FACT_TYPES,
     Choice,
@@ -90,7 +90,9 @@ __all__ = [
     "expand",
     "explained_choice",
     "feeds_of",
+    "groups",
     "is_stacked",
+    "load",
     "noise_feeds",
     "op_views",
     "pass_class",

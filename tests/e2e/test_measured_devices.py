@@ -175,7 +175,7 @@ def test_going_on_from_a_dump_checks_again(board: Board, tmp_path: Path) -> None
     flags = ["-t", str(board.file), "--net", "20mbps", "--calib", str(CALIB), "-q", "--stop-after", "liveness", "--dump-ir", str(dumps)]
     assert main([str(MODEL), *flags]) == 0
     last = max(dumps.glob("*.air"))
-    rest = ["-p", "estimate-cost,enumerate-splits,plan,lower", "-q", "-o", str(tmp_path / "out")]
+    rest = ["-p", "estimate-cost,enumerate-splits,plan,lower", "--calib", str(CALIB), "-q", "-o", str(tmp_path / "out")]
     other = board.edited(tmp_path / "other.json", lambda c: c["runtime"].update(onnxruntime="1.1.0"))
     assert main(["opt", str(last), *rest, "-t", str(other)]) == 1
     assert main(["opt", str(last), *rest, "-t", f"{other}:runtime=1.1.2"]) == 0

@@ -97,7 +97,7 @@ def test_labels_are_read_for_evaluation_only(tmp_path: Path) -> None:
 def test_an_input_may_be_called_labels(tmp_path: Path) -> None:
     graph = model(x=images(), labels=TensorType(DType.I64, ("N",)))
     data = load_data(saved(tmp_path, x=IMAGES, labels=np.arange(37)), graph, labels="classes")
-    assert [a.name for a in data.arrays] == ["x", "labels"]
+    assert [*next(iter(data.batches()))] == ["x", "labels"]
     assert data.labels() is None
 
 
