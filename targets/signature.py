@@ -8,7 +8,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any, cast
 
-from autosplitc.ir import TensorType
+from autosplitc.ir import ACT_GAIN, ACT_LIFT, TensorType
 
 from .target import OpView
 
@@ -20,9 +20,11 @@ def signature(op: OpView) -> str:
     """Return the signature of an op: 32 hex digits, the same for equal views in every process and on every machine.
 
     It is the beginning of the sha256 of kind, attributes (sub-graphs and arrays included), types of inputs and results, and which inputs
-    are constants. Raises TypeError for an attribute of a type that the IR does not have.
+    are constants. Factors of channels around an activation are left out: calibration data decides on them, and a profile holds for any.
+    Raises TypeError for an attribute of a type that the IR does not have.
     """
-    parts = (op.kind, op.attrs, tuple(map(_type_text, op.inputs)), tuple(map(_type_text, op.results)), op.constant)
+    attrs = op.attrs.with_(**{ACT_GAIN: None, ACT_LIFT: None})
+    parts = (op.kind, attrs, tuple(map(_type_text, op.inputs)), tuple(map(_type_text, op.results)), op.constant)
     return sha256(_text(parts).encode()).hexdigest()[:DIGITS]
 
 

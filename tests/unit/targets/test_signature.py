@@ -41,6 +41,12 @@ def test_signature_is_the_same_in_another_process() -> None:
     assert len(signature(CONV)) == 32
 
 
+def test_factors_that_calibration_data_decides_on_do_not_count() -> None:
+    factors = ArrayRef(TensorType(DType.F32, (4,)), blob_from_array(np.full(4, 2, np.float32)))
+    changed = replace(CONV, attrs=CONV.attrs.with_(act_gain=factors, act_lift=factors))
+    assert signature(changed) == signature(CONV)
+
+
 @pytest.mark.parametrize(
     "other",
     [
