@@ -32,5 +32,6 @@ def test_the_main_command_prints_what_the_readme_shows(
 
 
 def predicted(text: str) -> list[str]:
-    """Return the lines of a summary without what is measured."""
-    return [re.sub(r"file \S+ \wB", "file SIZE", line) for line in text.splitlines() if not line.startswith(MEASURED)]
+    """Return the lines of a summary without what is measured, and without the spaces that align it."""
+    shown = [line for line in text.splitlines() if not line.startswith(MEASURED)]
+    return [re.sub(r" +", " ", re.sub(r"file \S+ \wB|(?<=B) +-?\d+\.\d\d( \*)?(?= |$)", "", line)).rstrip() for line in shown]
