@@ -96,8 +96,8 @@ class Tensors:
     def groups(self) -> tuple[Group, ...]:
         """Activation quantisers. A graph input's has `input_bits` and no error: it is the same for every plan.
 
-        So has what a picture's bytes are scaled to; where the codes are the bytes it has 8 bits. What no op reads, the network's outputs, has
-        the most bits that the edge takes: fewer would spare the arithmetic nothing, and cost the answer its digits.
+        So has what a picture's bytes are scaled to; where the codes are the bytes it has 8 bits. What no op reads, the network's outputs,
+        has the most bits that the edge takes: fewer would spare the arithmetic nothing, and cost the answer its digits.
         """
         request = self.request
         allowed = allowed_bits("activations", "--act-bits", request.act_bits, self.edge.name, self.edge.act_bits)
