@@ -22,11 +22,12 @@ from .driver import check_sizes, run_pipeline
 from .engine import Engine, for_some_fill, sample_feeds
 from .folder import Ours, check_apart, staged_folder, writing_to
 from .hooks import Hooks, Watch
+from .options import Options
 from .preprocess import parse_preprocess
 from .profile_contexts import Context, bits_context, float_context, profiling_env
 from .profile_probes import CHAINS, PROBES, chain, opset_probes, wire_sizes
 from .prologue import preprocessed
-from .request import Model, Source, model_file, read_source
+from .request import Model, Source, model_file, read_source, with_zoo_samples
 
 KIT_FILE = "kit.json"
 SCHEMA = "autosplitc-kit/1"
@@ -83,6 +84,8 @@ def make_kit(model: Model, options: KitOptions, watch: Watch) -> Kit:
 
     Raises CompileError: AS2xx and AS3xx a bad model or data, AS446 where none of it can be on the edge, AS6xx the folder.
     """
+    samples = with_zoo_samples(Options("", "", calib=options.calib, preprocess=options.preprocess))
+    options = replace(options, calib=samples.calib, preprocess=samples.preprocess)
     check_apart(options.folder, (model_file(model), Path(options.calib) if options.calib else None))
 
     def warn(diagnostic: Diagnostic) -> None:

@@ -19,7 +19,7 @@ from autosplitc.targets import Network, RateRange
 from .driver import check_needs, passes_of, run_pipeline, start
 from .hooks import Hooks, Watch
 from .options import Options
-from .request import Model, find_devices
+from .request import Model, find_devices, with_zoo_samples
 
 _PLANNING = ("assign-bits", "choose-plan")
 _PIPELINE = "simplify,analyze,assign-bits{keep=1},choose-plan"
@@ -106,6 +106,7 @@ def sweep_model(model: Model, options: Options, links: RateRange, watch: Watch) 
 
     Raises CompileError as `compile_model` does, but for what a bundle needs.
     """
+    options = with_zoo_samples(options)
     asked = replace(options, net=links.low.text, max_latency_s=None, passes=_PIPELINE)
     passes = passes_of(asked)
     check_needs(passes)
