@@ -1,6 +1,16 @@
 """The IR: types, graph, op table, verification, text form, ONNX import and export."""
 
-from .blob import BlobRef, blob_from_array, blob_from_bytes, blob_from_file, dtype_of, numpy_dtype, storage_bytes
+from .blob import (
+    BlobRef,
+    array_ref,
+    blob_from_array,
+    blob_from_bytes,
+    blob_from_file,
+    dtype_of,
+    numpy_dtype,
+    read_array,
+    storage_bytes,
+)
 from .constant_ops import constant_makers, constant_values, constants_near_readers
 from .diagnostics import (
     EXIT_BAD_INPUT,
@@ -73,6 +83,7 @@ __all__ = [
     "Value",
     "activation_nodes",
     "all_names",
+    "array_ref",
     "at_batch_one",
     "blob_from_array",
     "blob_from_bytes",
@@ -100,6 +111,7 @@ __all__ = [
     "print_graph",
     "print_module",
     "prune_consts",
+    "read_array",
     "read_dump",
     "redirect",
     "remove_dead",

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .types import DType, TensorType
+from .types import ArrayRef, DType, TensorType
 
 Bytes: TypeAlias = NDArray[np.uint8]
 """A flat, read-only array of bytes."""
@@ -66,6 +66,16 @@ def blob_from_array(array: NDArray[Any]) -> BlobRef:
     if contiguous.dtype.byteorder == ">":
         contiguous = contiguous.astype(contiguous.dtype.newbyteorder("<"))
     return blob_from_bytes(contiguous.reshape(-1).view(np.uint8))
+
+
+def array_ref(array: NDArray[Any]) -> ArrayRef:
+    """Return an array of 8 bits an element or more as facts and attributes hold it."""
+    return ArrayRef(TensorType(dtype_of(array), array.shape), blob_from_array(array))
+
+
+def read_array(ref: ArrayRef) -> NDArray[Any]:
+    """Return the read-only array that a fact or an attribute holds."""
+    return ref.blob.read().view(numpy_dtype(ref.type.dtype)).reshape(ref.type.dims)
 
 
 def blob_from_file(path: Path, offset: int = 0, nbytes: int | None = None, sha256: str | None = None) -> BlobRef:

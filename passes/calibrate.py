@@ -22,8 +22,8 @@ from autosplitc.ir import (
     Graph,
     Module,
     TensorType,
+    array_ref,
     at_batch_one,
-    blob_from_array,
     did_you_mean,
     numpy_dtype,
     pre_activation,
@@ -269,7 +269,7 @@ def _curved(graph: Graph, name: str, before: Extent) -> tuple[float, float]:
 
 
 def _stored(array: NDArray[np.float64] | None) -> ArrayRef | None:
-    return None if array is None else ArrayRef(TensorType(DType.F64, array.shape), blob_from_array(array))
+    return None if array is None else array_ref(array)
 
 
 def _warn_not_finite(graph: Graph, survey: _Survey, env: Env) -> None:

@@ -18,10 +18,12 @@ from autosplitc.ir import (
     Graph,
     Op,
     TensorType,
+    array_ref,
     blob_from_array,
     fresh_name,
     map_ops,
     prune_consts,
+    read_array,
 )
 
 from .channel_affine import is_read_once
@@ -138,8 +140,8 @@ def _multiplied(op: Op, name: str, factors: Vector) -> dict[str, AttrValue]:
     if (factors == 1.0).all():
         return {}
     old = op.attrs.get(name)
-    array = ((old.blob.read().view("<f4") if isinstance(old, ArrayRef) else 1.0) * factors).astype(np.float32)
-    return {name: ArrayRef(TensorType(DType.F32, array.shape), blob_from_array(array))}
+    array = ((read_array(old) if isinstance(old, ArrayRef) else 1.0) * factors).astype(np.float32)
+    return {name: array_ref(array)}
 
 
 def _scaled_weights(op: Op, weights: Vector, before: Vector, after: Vector) -> Vector:

@@ -9,7 +9,6 @@ from typing import ClassVar
 import numpy as np
 
 from autosplitc.ir import (
-    ArrayRef,
     CompileError,
     Diagnostic,
     DType,
@@ -17,8 +16,8 @@ from autosplitc.ir import (
     Module,
     Op,
     TensorType,
+    array_ref,
     at_batch_one,
-    blob_from_array,
     constant_values,
 )
 from autosplitc.targets import (
@@ -112,7 +111,7 @@ def estimate(graph: Graph, edge: Target, cloud: Target, seen_elements: Mapping[s
             compute_s[index] = cost.compute_s
             if record.operands:
                 traffic_bytes[record.first_traffic : record.first_traffic + record.operands] = cost.traffic_bytes
-    return Costs(graph.name, bandwidth_bytes_per_s, overlap, tuple(records), _table(compute_s), _table(traffic_bytes), wires)
+    return Costs(graph.name, bandwidth_bytes_per_s, overlap, tuple(records), array_ref(compute_s), array_ref(traffic_bytes), wires)
 
 
 def op_views(module: Module) -> tuple[tuple[str, OpView], ...]:
@@ -254,7 +253,3 @@ def _edge_memory(edge: Target, graph: Graph, costs: list[OpCost | None]) -> tupl
             raise CompileError(Diagnostic("AS422", message, f'op "{op.name}"', hint="an edge target has one memory: use one of each"))
         first = this
     return first if first is not None else (1.0, False)
-
-
-def _table(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> ArrayRef:
-    return ArrayRef(TensorType(DType.F64, values.shape), blob_from_array(values))

@@ -10,12 +10,12 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from autosplitc.ir import DType, Graph, Op
+from autosplitc.ir import Graph, Op, array_ref
 
 from .facts import RoundedBias, RoundedWeight
 from .quantize import Moments, RoundedLayer, layer_matrix, layer_weights, patches
 from .roles import Roles
-from .rounding_cache import RoundedOp, array_ref
+from .rounding_cache import RoundedOp
 from .walk import Inputs
 
 Effort: TypeAlias = Literal["fast", "normal", "best"]
@@ -59,13 +59,13 @@ class Layer:
 
     def rounded_op(self, rounded: RoundedLayer, bits: int) -> RoundedOp:
         """Return the rounded weights, and the bias that keeps the mean of the layer's result where the op takes one."""
-        codes = array_ref(layer_weights(self.op, rounded.codes, self.shape), DType.I8)
-        weight = RoundedWeight(self.const, bits, codes, array_ref(rounded.scale.reshape(-1), DType.F32), float(rounded.nsr))
+        codes = array_ref(layer_weights(self.op, rounded.codes, self.shape))
+        weight = RoundedWeight(self.const, bits, codes, array_ref(rounded.scale.reshape(-1)), float(rounded.nsr))
         if self.op.kind == "matmul":
             return RoundedOp(weight, None)
         name = self.op.inputs[2] if len(self.op.inputs) > 2 else ""
         own = self.graph.const[name].array().astype(np.float64).reshape(-1) if name else np.zeros(1)
-        return RoundedOp(weight, RoundedBias(self.op.name, bits, array_ref(own + rounded.shift.reshape(-1), DType.F32)))
+        return RoundedOp(weight, RoundedBias(self.op.name, bits, array_ref((own + rounded.shift.reshape(-1)).astype(np.float32))))
 
 
 def one_blas_thread() -> AbstractContextManager[object]:

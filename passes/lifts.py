@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autosplitc.ir import ACT_LIFT, ArrayRef, Graph, Op, pre_activation
+from autosplitc.ir import ACT_LIFT, ArrayRef, Graph, Op, pre_activation, read_array
 
 FLAT_BELOW = {"hard_swish": -3.0}
 """Activations that are the same for everything below a number."""
@@ -20,7 +20,7 @@ def lift_floors(op: Op) -> NDArray[np.float64] | None:
     if end is None:
         return None
     lift = op.attrs.get(ACT_LIFT)
-    return end / lift.blob.read().view("<f4").astype(np.float64) if isinstance(lift, ArrayRef) else np.full(1, end)
+    return end / read_array(lift).astype(np.float64) if isinstance(lift, ArrayRef) else np.full(1, end)
 
 
 def lifted_floors(graph: Graph) -> Mapping[str, NDArray[np.float32]]:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from autosplitc.ir import ArrayRef, CompileError, Diagnostic, DType, Graph, Module, TensorType, blob_from_array
+from autosplitc.ir import CompileError, Diagnostic, DType, Graph, Module, array_ref, read_array
 
 from .base import Env, Pass
 from .facts import Ranges, Request, Rounding, Sensitivity, TensorError
@@ -67,7 +67,7 @@ class MeasureSensitivity(Pass):
             weights.append(TensorError(name, errors.nsr, errors.mse, output and (FORBIDDEN_NSR, *output[1:])))
         records, wires = _activations(graph, module.fact(Ranges), found.root)
         activations = tuple(replace(record, output=_output(record, found.root, outputs)) for record in records)
-        wire_nsr = ArrayRef(TensorType(DType.F64, wires.shape), blob_from_array(wires))
+        wire_nsr = array_ref(wires)
         fact = Sensitivity(graph.name, tuple(weights), activations, wire_nsr, _summed(request))
         if measured is not None:
             fact = replace(fact, measure="output", unit=measured.unit, samples=measured.samples)
@@ -122,4 +122,4 @@ def _activations(graph: Graph, ranges: Ranges, root: Mapping[str, str]) -> tuple
 def _rows(ranges: Ranges) -> NDArray[Any]:
     if ranges.histograms is None:
         return np.zeros((0, 0))
-    return ranges.histograms.blob.read().view(np.float64).reshape(ranges.histograms.type.dims)
+    return read_array(ranges.histograms)

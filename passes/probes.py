@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autosplitc.ir import DType, Graph, Op, TensorType, fresh_name, map_ops
+from autosplitc.ir import DType, Graph, Op, TensorType, fresh_name, map_ops, read_array
 from autosplitc.targets import Target
 
 from .cache_keys import digest_of
@@ -21,7 +21,7 @@ from .planner.tensors import DEFAULT_WIRE_BITS
 from .quantisers import Quantisers
 from .quantize import WEIGHT_BITS, Affine, fake_quantize, quantize_weight
 from .roles import Roles
-from .rounded import read, weight_codes
+from .rounded import weight_codes
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class _WeightRounding:
 
     def _bias(self, place: _BiasPlace) -> NDArray[Any]:
         record = self.roundings.biases.get((place.op, self.bits))
-        return np.ascontiguousarray(place.own) if record is None else read(record.values)
+        return np.ascontiguousarray(place.own) if record is None else read_array(record.values)
 
 
 def activation_probes(graph: Graph, found: Roles, quantisers: Quantisers, widths: tuple[int, ...]) -> Iterator[Probe]:

@@ -11,6 +11,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from autosplitc.ir import read_array
+
 from .facts import Ranges, ValueRange
 from .quantize.affine import Affine, affine_of_range
 
@@ -36,7 +38,7 @@ class Quantisers:
     @cached_property
     def _clips(self) -> NDArray[Any] | None:
         clips = self.ranges.clips
-        return None if clips is None else clips.blob.read().view("<f8").reshape(clips.type.dims)
+        return None if clips is None else read_array(clips)
 
     def affine(self, value: str, bits: int) -> Affine:
         """Return the quantiser of a value at 1..8 bits; 8 bits hold a picture's bytes as they are. Raises KeyError without a range."""

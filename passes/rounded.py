@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from autosplitc.ir import ArrayRef, Graph, Module, numpy_dtype
+from autosplitc.ir import Graph, Module, read_array
 
 from .facts import Plan, Refinement, RoundedBias, RoundedWeight, Rounding
 from .quantize.weights import WeightCodes, quantize_weight
@@ -38,7 +38,7 @@ class Rounded:
     def bias(self, op: str, weights: str) -> NDArray[Any] | None:
         """Return the bias f32[channels] that goes with the weights of an op; None where it is the model's own."""
         record = self.biases.get((op, self.bits.get(weights, 0)))
-        return None if record is None else read(record.values)
+        return None if record is None else read_array(record.values)
 
 
 def rounded_of(module: Module, plan: Plan) -> Rounded:
@@ -55,9 +55,4 @@ def rounded_of(module: Module, plan: Plan) -> Rounded:
 
 def weight_codes(record: RoundedWeight, axis: int) -> WeightCodes:
     """Return a record's codes and scales."""
-    return WeightCodes(read(record.codes), read(record.scale), axis, record.bits)
-
-
-def read(ref: ArrayRef) -> NDArray[Any]:
-    """Return the array that a fact holds."""
-    return ref.blob.read().view(numpy_dtype(ref.type.dtype)).reshape(ref.type.dims)
+    return WeightCodes(read_array(record.codes), read_array(record.scale), axis, record.bits)

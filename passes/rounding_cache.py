@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autosplitc.ir import ArrayRef, DType, TensorType, blob_from_array
+from autosplitc.ir import array_ref, read_array
 
 from .base import Cache
 from .facts import RoundedBias, RoundedWeight
-from .rounded import read, weight_codes
+from .rounded import weight_codes
 from .walk import Rounds
 
 VERSION = 1
@@ -30,14 +30,14 @@ class RoundedOp:
 
     def rounds(self, axis: int) -> Rounds:
         """Return what a walk goes on with; `axis`: the weights' output channels."""
-        return Rounds(weight_codes(self.weight, axis).dequantized(), None if self.bias is None else read(self.bias.values))
+        return Rounds(weight_codes(self.weight, axis).dequantized(), None if self.bias is None else read_array(self.bias.values))
 
     def to_bytes(self) -> bytes:
         """Return the arrays in numpy's archive format."""
         nsr = np.array(self.weight.nsr, np.float64)
-        arrays: dict[str, NDArray[Any]] = {"codes": read(self.weight.codes), "scale": read(self.weight.scale), "nsr": nsr}
+        arrays: dict[str, NDArray[Any]] = {"codes": read_array(self.weight.codes), "scale": read_array(self.weight.scale), "nsr": nsr}
         if self.bias is not None:
-            arrays["bias"] = read(self.bias.values)
+            arrays["bias"] = read_array(self.bias.values)
         buffer = io.BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, **arrays)
         return buffer.getvalue()
@@ -47,8 +47,8 @@ def from_bytes(data: bytes, const: str, op: str, bits: int) -> RoundedOp | None:
     """Return what `to_bytes` wrote; None for anything else."""
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            bias = RoundedBias(op, bits, array_ref(archive["bias"], DType.F32)) if "bias" in archive else None
-            codes, scale = array_ref(archive["codes"], DType.I8), array_ref(archive["scale"], DType.F32)
+            bias = RoundedBias(op, bits, array_ref(archive["bias"])) if "bias" in archive else None
+            codes, scale = array_ref(archive["codes"]), array_ref(archive["scale"])
             return RoundedOp(RoundedWeight(const, bits, codes, scale, float(archive["nsr"])), bias)
     except (KeyError, OSError, ValueError, zipfile.BadZipFile):
         return None
@@ -58,9 +58,3 @@ def cached(cache: Cache, key: str, const: str, op: str, bits: int) -> RoundedOp 
     """Return what the cache holds of a layer at one width, or None."""
     data = cache.get(key)
     return None if data is None else from_bytes(data, const, op, bits)
-
-
-def array_ref(array: NDArray[Any], dtype: DType) -> ArrayRef:
-    """Return an i8 or f32 array as facts hold it."""
-    wanted = np.ascontiguousarray(array, np.int8 if dtype is DType.I8 else np.float32)
-    return ArrayRef(TensorType(dtype, wanted.shape), blob_from_array(wanted))

@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from autosplitc.ir import Const, Graph, Module, Op, constant_values, op_row
+from autosplitc.ir import Const, Graph, Module, Op, constant_values, op_row, read_array
 from autosplitc.targets import Network
 
 from ..base import Env
@@ -17,7 +17,7 @@ from ..given_codes import GivenCodes
 from ..roles import Roles, roles
 from .error_tables import LIMIT_UNITS, error_scale
 from .problem import NONE, FixedConst, Limits, Link, Operand, OpItem, Problem
-from .tensors import Tensors, nanoseconds, read_array
+from .tensors import Tensors, nanoseconds
 
 FILE_BITS_PER_OP = 8 * 400
 """Estimate of what an edge op's nodes (itself, its activation's quantisers, their names) add to the model file."""

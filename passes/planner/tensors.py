@@ -6,11 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from numpy.typing import NDArray
-
-from autosplitc.ir import ArrayRef, CompileError, Diagnostic, DType, Graph, at_batch_one, constant_values, numpy_dtype
+from autosplitc.ir import CompileError, Diagnostic, DType, Graph, at_batch_one, constant_values, read_array
 from autosplitc.targets import Target
 
 from ..facts import Liveness, LiveRange, Request, Sensitivity, WireCosts
@@ -230,8 +228,3 @@ class Tensors:
 def nanoseconds(seconds: float) -> int:
     """Return a time in whole ns."""
     return round(seconds * 1e9)
-
-
-def read_array(ref: ArrayRef) -> NDArray[Any]:
-    """Return the array that a fact holds."""
-    return ref.blob.read().view(numpy_dtype(ref.type.dtype)).reshape(ref.type.dims)

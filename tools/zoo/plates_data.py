@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,11 +20,6 @@ def fonts() -> Fonts:
     """Return the font files; raise `CompileError` AS689 where they cannot be had."""
     ((signs,), (latin,)) = find(SIGNS), find(LATIN)
     return Fonts(signs, latin)
-
-
-def font_digests(found: Fonts) -> str:
-    """Return the first digits of the font files' sha256: other versions of them give other pictures."""
-    return ", ".join(f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()[:12]}" for file in (found.signs, found.latin))
 
 
 def load(calibration: int, evaluation: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64]]:
