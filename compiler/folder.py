@@ -19,7 +19,19 @@ MANIFEST = "manifest.json"
 SCHEMA = "autosplitc-manifest/1"
 THRESHOLDS = "thresholds.csv"
 """The table of several limits on the drop, each with its bundle in `drop-...%`."""
-OURS = ("edge.onnx", "cloud.onnx", MANIFEST, "measurements.json", "solutions.csv", "layers.csv", "tensor_quant_overrides.json", "ir")
+OURS = (
+    "edge.onnx",
+    "cloud.onnx",
+    MANIFEST,
+    "measurements.json",
+    "solutions.csv",
+    "layers.csv",
+    "front.csv",
+    "problem.json",
+    "report.html",
+    "tensor_quant_overrides.json",
+    "ir",
+)
 """What a bundle may hold; a graph over 2 GB has its data beside it in `edge.onnx.data` or `cloud.onnx.data`."""
 
 _DROP = re.compile(r"drop-[0-9.e-]+%")

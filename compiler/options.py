@@ -49,6 +49,9 @@ class Options:
     sensitivity: str = ""
     effort: str = "normal"
     format: str = "qdq"
+    space: str = "linear"
+    codec: str = "auto"
+    strategy: str = "auto-split"
     cache: Path | None = None
     no_cache: bool = False
     like: Path | None = None

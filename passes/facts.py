@@ -51,7 +51,8 @@ class Request(Fact):
     preprocess: what turns a picture's bytes into the model's input. metric: figure that `max_drop` bounds, "" for what the data allows.
     max_drop: accuracy that may be lost, shares of 1, ascending, one plan each; none: no constraint. max_evals: plans that may be tried.
     sensitivity: `mse`, `sqnr`, `output`, or "" for `output` with data and `sqnr` without. effort: `fast`, `normal` or `best`.
-    format: of the edge graph, `qdq` or `qonnx`.
+    format: of the edge graph, `qdq` or `qonnx`. space: of cuts, `linear` (prefixes of the order) or `dag` (any closed set). codec: what may
+    be sent compressed, see `Plan.codec`. strategy: how the plan is found, `auto-split` or a baseline's name.
     """
 
     name: ClassVar[str] = "request"
@@ -89,6 +90,9 @@ class Request(Fact):
     sensitivity: str = ""
     effort: str = "normal"
     format: str = "qdq"
+    space: str = "linear"
+    codec: str = "auto"
+    strategy: str = "auto-split"
 
 
 @dataclass(frozen=True, slots=True)

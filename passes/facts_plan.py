@@ -54,6 +54,9 @@ class Plan:
     not repeated); wire_bits: crossing values. Latencies in seconds, predicted. error: sum over tensors in `Sensitivity.measure`.
     edge_measured_s, cloud_measured_s: the parts of edge_s and cloud_s that rest on measured ops. latency_p50_s, latency_p95_s: over a trace
     of the link, None without one.
+    edge_ops: names of the ops on the edge where they are no prefix of the order (`position` of them, `after` the last); () for a prefix.
+    codec: what the payload goes through outside the graphs, "" nothing, `zstd`, `png` or `jpeg:QUALITY`; sent_bytes, sent_p95_bytes: bytes
+    on the wire then, mean and 95 % over the calibration samples, measured; None without a codec.
     `proof` is `optimal` or `feasible`; gap is relative (0 where optimal). `feasible` says that every constraint holds; `violations` name
     those that do not.
     """
@@ -79,6 +82,10 @@ class Plan:
     cloud_measured_s: float = 0.0
     latency_p50_s: float | None = None
     latency_p95_s: float | None = None
+    edge_ops: tuple[str, ...] = ()
+    codec: str = ""
+    sent_bytes: float | None = None
+    sent_p95_bytes: float | None = None
 
     @property
     def latency_s(self) -> float:

@@ -28,7 +28,7 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a file with 200 labelled samples."""
     path = tmp_path_factory.mktemp("data") / "eval.npz"
     with np.load(EXAMPLE / "eval.npz") as data:
-        np.savez(path, image=data["image"][:200], labels=data["labels"][:200])
+        np.savez(path, image=data["image"][200:400], labels=data["labels"][200:400])
     return path
 
 
@@ -76,7 +76,7 @@ def test_a_bundle_a_limit_each_complete(several: Path) -> None:
         assert measurements["quality"]["top1"]["value"] == pytest.approx(accuracy["value"])
         latencies.append(manifest["predicted"]["latency_s"])
     assert latencies == sorted(latencies, reverse=True)
-    assert latencies[0] > latencies[-1]
+    assert len(set(latencies)) == 3
 
 
 def test_the_table_of_limits(several: Path) -> None:
