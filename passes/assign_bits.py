@@ -15,6 +15,7 @@ from .facts import Costs, Liveness, Plan, Request, Sensitivity, Solutions, Split
 from .over_trace import networks_to_plan, over_trace, trace_text
 from .planner import (
     Effort,
+    LinearSpace,
     Problem,
     Solution,
     at_levels,
@@ -94,16 +95,17 @@ class AssignBits(Pass):
         """Return the best plans at one rate of the link."""
         part = effort if levels <= 1 else replace(effort, limit_s=effort.limit_s / 2)
         keep = max(self.keep, 1)
-        ends = [s for p in dict.fromkeys((0, len(splits) - 1)) if (s := best_effort(problem, p, part)) is not None]
+        ends = [s for p in dict.fromkeys((0, len(splits) - 1)) if (s := best_effort(problem, prefix(problem, p), part)) is not None]
         ceiling_ns = _ceiling_ns(problem, ends)
-        found = search(problem, inner, part, keep, ceiling_ns)
+        space = LinearSpace(inner)
+        found = search(problem, space, part, keep, ceiling_ns)
         solutions = [*(found.solutions or _nearest(problem, splits, inner, part)), *ends]
         open_ns = [s.bound_ns for s in ends if not s.proven and not excess(problem.limits, s.figures)]
         open_ns += [] if found.open_ns is None else [found.open_ns]
         best_ns = min((s.figures.latency_ns for s in solutions if not excess(problem.limits, s.figures)), default=0)
         gap = max(0.0, 1 - min(open_ns) / best_ns) if open_ns and best_ns else 0.0
         if levels > 1:
-            solutions += at_levels(problem, solutions, inner, part, levels, -(-keep // LEVEL_SHARE), ceiling_ns)
+            solutions += at_levels(problem, solutions, space, part, levels, -(-keep // LEVEL_SHARE), ceiling_ns)
         return _Sought(solutions, gap)
 
 
@@ -137,7 +139,7 @@ def _ceiling_ns(problem: Problem, ends: list[Solution]) -> int | None:
 def _nearest(problem: Problem, splits: tuple[Split, ...], positions: list[int], effort: Effort) -> list[Solution]:
     """Return a best effort for the cut that needs the least memory."""
     for position in sorted(positions, key=lambda p: (splits[p].memory_bytes, p)):
-        solution = best_effort(problem, position, effort)
+        solution = best_effort(problem, prefix(problem, position), effort)
         if solution is not None:
             return [solution]
     return []

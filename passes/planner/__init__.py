@@ -20,12 +20,15 @@ from .problem import NONE, Assignment, FixedConst, Group, Limits, Link, Operand,
 from .relax import Relaxation
 from .search import Found, Solution, best_effort, search
 from .solve import Outcome, out_of_reach, solve
+from .spaces import Candidate, Only, Space
+from .spaces import Linear as LinearSpace
 from .working_set import Life, Sequential, buffers, lifetimes, live_sets, undominated
 
 __all__ = [
     "FORBIDDEN",
     "NONE",
     "Assignment",
+    "Candidate",
     "Cut",
     "Effort",
     "ErrorScale",
@@ -39,8 +42,10 @@ __all__ = [
     "Life",
     "Limits",
     "Linear",
+    "LinearSpace",
     "Link",
     "MostAccurate",
+    "Only",
     "OpItem",
     "Operand",
     "Outcome",
@@ -52,6 +57,7 @@ __all__ = [
     "Relaxed",
     "Sequential",
     "Solution",
+    "Space",
     "Value",
     "Var",
     "Weight",

@@ -12,7 +12,7 @@ from ..facts import Plan, Request
 from .bounds import all_values, least_error
 from .build import build
 from .cpsat import Effort, minimise_error_within
-from .cut import prefix
+from .cut import Cut, prefix
 from .formulate import formulate
 from .instance import Instance, Linear
 from .plans import plan_of
@@ -34,13 +34,12 @@ class MostAccurate:
         return self.solution.figures.error <= self.bound
 
 
-def most_accurate(problem: Problem, position: int, effort: Effort, weight_bits: int | None = None) -> MostAccurate | None:
-    """Return the plan of least error with the first `position` ops on the edge, None where none is within the limits or found in time.
+def most_accurate(problem: Problem, cut: Cut, effort: Effort, weight_bits: int | None = None) -> MostAccurate | None:
+    """Return the plan of least error for a cut, None where none is within the limits or found in time.
 
     weight_bits: bits that all weights on the edge take together, at most: elements x width, summed. The limits on RAM, storage and error
     hold, that on latency is not looked at.
     """
-    cut = prefix(problem, position)
     instance = None if cut.refusal else formulate(problem, cut)
     domains = [] if instance is None else all_values(instance)
     if instance is None or not all(domains):
@@ -54,7 +53,7 @@ def most_accurate(problem: Problem, position: int, effort: Effort, weight_bits: 
         if found.pick is None:
             return None
         pick, bound, spent_s = found.pick, max(found.bound, bound), found.spent_s
-    return MostAccurate(solution_of(problem, position, cut, instance, pick, instance.latency_low()), bound, spent_s)
+    return MostAccurate(solution_of(problem, cut, instance, pick, instance.latency_low()), bound, spent_s)
 
 
 def weight_bits_of(problem: Problem, instance: Instance) -> Linear:
@@ -72,7 +71,8 @@ def plan_at_mean_bits(module: Module, env: Env, mean_weight_bits: float, limit_s
     """
     problem = build(module, env)
     elements = sum(w.elements for w in problem.weights)
-    found = most_accurate(problem, len(problem.ops), Effort(limit_s, module.fact(Request).seed), math.floor(mean_weight_bits * elements))
+    effort, whole = Effort(limit_s, module.fact(Request).seed), prefix(problem, len(problem.ops))
+    found = most_accurate(problem, whole, effort, math.floor(mean_weight_bits * elements))
     if found is None:
         return None
     return plan_of(problem, found.solution, [op.name for op in module.main.ops]), found.proven

@@ -10,11 +10,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from .cpsat import Effort
+from .cut import Cut
 from .error_tables import bounded
 from .evaluate import evaluate, excess
 from .least_error import most_accurate
 from .problem import Problem
 from .search import Solution, search
+from .spaces import Linear, Only, Space
 
 STRICTEST = 3
 """Cuts, of those that win without a bound, whose plans of least error are listed too."""
@@ -40,9 +42,9 @@ class _Time:
 
 
 def at_levels(
-    problem: Problem, loosest: Sequence[Solution], positions: Sequence[int], effort: Effort, levels: int, keep: int, ceiling_ns: int | None
+    problem: Problem, loosest: Sequence[Solution], space: Space, effort: Effort, levels: int, keep: int, ceiling_ns: int | None
 ) -> list[Solution]:
-    """Return plans stricter than the `loosest`, whose splits are sought among `positions`; `keep` a level.
+    """Return plans stricter than the `loosest`, whose splits are sought in `space`; `keep` a level.
 
     Each plan is the fastest of its cut within the level that it was sought at. None is slower than `ceiling_ns`, but for Edge-Only.
     """
@@ -52,13 +54,13 @@ def at_levels(
     found: list[Solution] = []
     for end in (False, True):
         best = [s for s in fitting if (s.position == whole) == end and s.position > 0]
-        sought_at = [whole] if end else positions
-        strictest = [s for cut in best[:STRICTEST] if (s := _strictest(problem, cut.position, time)) is not None]
+        sought_in = Linear([whole]) if end else space
+        strictest = [s for cheapest in best[:STRICTEST] if (s := _strictest(problem, cheapest.cut, time)) is not None]
         if not best or not strictest:
             continue
         found += strictest
         for error in _between(min(s.figures.error for s in strictest), max(s.figures.error for s in best), levels):
-            listed = search(bounded(problem, error), sought_at, time.next(), keep, None if end else ceiling_ns)
+            listed = search(bounded(problem, error), sought_in, time.next(), keep, None if end else ceiling_ns)
             time.spend(listed.spent_s)
             found += [_in_units_of(problem, s) for s in listed.solutions]
     return found
@@ -72,13 +74,13 @@ def _between(least: int, most: int, levels: int) -> Iterator[int]:
             yield error
 
 
-def _strictest(problem: Problem, position: int, time: _Time) -> Solution | None:
+def _strictest(problem: Problem, cut: Cut, time: _Time) -> Solution | None:
     """Return the fastest plan among those of least error for a cut."""
-    least = most_accurate(problem, position, time.next())
+    least = most_accurate(problem, cut, time.next())
     if least is None:
         return None
     error = least.solution.figures.error
-    found = search(replace(problem, limits=replace(problem.limits, error=error)), [position], time.next())
+    found = search(replace(problem, limits=replace(problem.limits, error=error)), Only(cut.ops), time.next())
     time.spend(least.spent_s + found.spent_s)
     return next(iter(found.solutions), least.solution)
 

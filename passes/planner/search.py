@@ -1,20 +1,20 @@
-"""The fastest plan over all prefix cuts, and the fastest of each of the next best cuts."""
+"""The fastest plan over all cuts of a space, and the fastest of each of the next best cuts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 
 from .bounds import all_values, least_error
 from .cpsat import Effort
-from .cut import Cut, prefix
+from .cut import Cut, cut_of
 from .evaluate import Figures, evaluate
 from .formulate import assignment, formulate
 from .instance import Instance, Pick
-from .prefix_bounds import prefix_bounds
 from .problem import Assignment, Problem
 from .solve import Opening, begin, conclude, deepened, solve
+from .spaces import Candidate, Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,15 @@ class Solution:
     bound_ns: no plan for this cut is faster; equal to the latency where that is proven.
     """
 
-    position: int
     cut: Cut
     bits: Assignment
     figures: Figures
     bound_ns: int
+
+    @property
+    def position(self) -> int:
+        """How many ops are on the edge."""
+        return len(self.cut.ops)
 
     @property
     def proven(self) -> bool:
@@ -50,46 +54,73 @@ class Found:
     spent_s: float
 
 
-def search(problem: Problem, positions: Iterable[int], effort: Effort, keep: int = 1, ceiling_ns: int | None = None) -> Found:
-    """Return the fastest plan for each of the `keep` best cuts among `positions`.
+def search(problem: Problem, space: Space, effort: Effort, keep: int = 1, ceiling_ns: int | None = None) -> Found:
+    """Return the fastest plan for each of the `keep` best cuts of a space.
 
     Plans slower than `ceiling_ns` are of no use; where there is nothing else, that of the most promising cut stands alone.
 
     Cuts are taken in the order of their lower bound, and left out where it shows that they cannot be among the best: only valid bounds
     prune. When a cut's turn comes it is looked into, then more closely, then solved; in between it waits for those with lower bounds. What
-    the first look finds is not kept: most cuts get no further. Ties break by error, then position. The limit on latency is not looked at.
+    the first look finds is not kept: most cuts get no further. Ties break by error, then by the number of ops on the edge, then by which.
+    The limit on latency is not looked at.
     """
-    bounds = prefix_bounds(problem)
-    waiting = [(bounds[p], p) for p in set(positions)]
-    heapify(waiting)
-    once: set[int] = set()
-    twice: dict[int, _Begun] = {}
+    waiting = _Waiting(space.candidates(problem))
+    once: set[tuple[int, ...]] = set()
+    twice: dict[tuple[int, ...], _Begun] = {}
     found: list[Solution] = []
     open_bounds: list[int] = []
     solved, spent = 0, 0.0
-    while waiting:
-        bound, position = heappop(waiting)
+    while (candidate := waiting.pop()) is not None:
+        bound, ops = candidate.bound_ns, candidate.ops
         cutoff = _cutoff(found, keep, ceiling_ns)
         if cutoff is not None and bound >= cutoff:
             break
-        if position not in twice:
-            begun = _looked_into(problem, position, cutoff or ceiling_ns, closely=position in once)
+        if ops not in twice:
+            begun = _looked_into(problem, ops, cutoff or ceiling_ns, closely=ops in once)
             if begun is not None:
-                heappush(waiting, (max(bound, begun.opening.bound_ns), position))
-                twice |= {position: begun} if position in once else {}
-                once.add(position)
+                waiting.push(Candidate(max(bound, begun.opening.bound_ns), ops))
+                twice |= {ops: begun} if ops in once else {}
+                once.add(ops)
             continue
-        begun = twice.pop(position)
+        begun = twice.pop(ops)
         outcome = conclude(begun.opening, replace(effort, limit_s=max(effort.limit_s - spent, 0.0)), cutoff)
         solved += 1
         spent += outcome.spent_s
         if outcome.pick is not None:
-            found.append(solution_of(problem, position, begun.cut, begun.opening.instance, outcome.pick, outcome.bound_ns))
-            found = sorted(found, key=lambda s: (s.figures.latency_ns, s.figures.error, s.position))[:keep]
+            found.append(solution_of(problem, begun.cut, begun.opening.instance, outcome.pick, outcome.bound_ns))
+            found = sorted(found, key=rank)[:keep]
             found = [s for s in found if s is found[0] or ceiling_ns is None or s.figures.latency_ns <= ceiling_ns]
         if outcome.status in ("feasible", "unknown"):
             open_bounds.append(max(outcome.bound_ns, bound))
     return Found(tuple(found), min(open_bounds, default=None), solved, spent)
+
+
+def rank(solution: Solution) -> tuple[int, int, int, tuple[int, ...]]:
+    """Return what solutions are sorted by: latency, error, the number of ops on the edge, and which they are."""
+    return solution.figures.latency_ns, solution.figures.error, len(solution.cut.ops), solution.cut.ops
+
+
+class _Waiting:
+    """Cuts whose turn is to come, by their bound, then by the number of their ops; those of a space come in as late as they may."""
+
+    def __init__(self, coming: Iterator[Candidate]) -> None:
+        self.coming = coming
+        self.following = next(coming, None)
+        self.heap: list[tuple[int, int, tuple[int, ...]]] = []
+
+    def push(self, candidate: Candidate) -> None:
+        """Add a cut."""
+        heappush(self.heap, (candidate.bound_ns, len(candidate.ops), candidate.ops))
+
+    def pop(self) -> Candidate | None:
+        """Take the cut of the least bound."""
+        while self.following is not None and (not self.heap or self.following.bound_ns <= self.heap[0][0]):
+            self.push(self.following)
+            self.following = next(self.coming, None)
+        if not self.heap:
+            return None
+        bound, _, ops = heappop(self.heap)
+        return Candidate(bound, ops)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +131,9 @@ class _Begun:
     opening: Opening
 
 
-def _looked_into(problem: Problem, position: int, target_ns: int | None, *, closely: bool) -> _Begun | None:
+def _looked_into(problem: Problem, ops: tuple[int, ...], target_ns: int | None, *, closely: bool) -> _Begun | None:
     """Return what is known of a cut, None where it is refused or out of reach."""
-    cut = prefix(problem, position)
+    cut = cut_of(problem, ops)
     opening = None if cut.refusal else begin(formulate(problem, cut), target_ns)
     if opening is None:
         return None
@@ -118,12 +149,11 @@ def _cutoff(found: list[Solution], keep: int, ceiling_ns: int | None) -> int | N
     return min(useful) + 1 if useful else None
 
 
-def best_effort(problem: Problem, position: int, effort: Effort) -> Solution | None:
+def best_effort(problem: Problem, cut: Cut, effort: Effort) -> Solution | None:
     """Return a plan for a cut that may break limits; None only where the cut is refused or no bits go together.
 
     It is the fastest within all limits; else the fastest within the limit on error; else the one of least error.
     """
-    cut = prefix(problem, position)
     if cut.refusal:
         return None
     instance = formulate(problem, cut)
@@ -132,19 +162,19 @@ def best_effort(problem: Problem, position: int, effort: Effort) -> Solution | N
         loosened = replace(instance, limits=limits)
         outcome = solve(loosened, effort)
         if outcome.pick is not None:
-            return solution_of(problem, position, cut, loosened, outcome.pick, outcome.bound_ns)
+            return solution_of(problem, cut, loosened, outcome.pick, outcome.bound_ns)
     domains = all_values(instance)
     if not all(domains):
         return None
     pick = least_error(instance, domains)
-    return solution_of(problem, position, cut, instance, pick, instance.latency_low())
+    return solution_of(problem, cut, instance, pick, instance.latency_low())
 
 
 def _most_ram(instance: Instance) -> int:
     return instance.resident.high() + max(step.high() for step in instance.steps)
 
 
-def solution_of(problem: Problem, position: int, cut: Cut, instance: Instance, pick: Pick, bound_ns: int) -> Solution:
+def solution_of(problem: Problem, cut: Cut, instance: Instance, pick: Pick, bound_ns: int) -> Solution:
     """Return a pick as a solution."""
     bits = assignment(instance, pick)
-    return Solution(position, cut, bits, evaluate(problem, cut, bits), bound_ns)
+    return Solution(cut, bits, evaluate(problem, cut, bits), bound_ns)

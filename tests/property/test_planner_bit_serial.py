@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from autosplitc.ir import Attrs, Const, DType, Graph, Module, Op, TensorType, Value, blob_from_array, verify
 from autosplitc.passes import Env, Request, pass_class
-from autosplitc.passes.planner import Effort, ExhaustiveFound, Problem, Solution, build, exhaustive, formulate, prefix, search
+from autosplitc.passes.planner import Effort, ExhaustiveFound, LinearSpace, Problem, Solution, build, exhaustive, formulate, prefix, search
 from autosplitc.targets import BitMode, BitSerialTarget, load_target, parse_network
 
 CHANNELS, SIZE = 4, 6
@@ -118,7 +118,7 @@ def merit(found: Solution | ExhaustiveFound | None) -> tuple[int, int] | None:
 def assert_exact(problem: Problem) -> ExhaustiveFound | None:
     """Compare the search with every cut and every assignment; return the best of them."""
     positions = range(len(problem.ops) + 1)
-    found = search(problem, positions, EFFORT, keep=len(positions))
+    found = search(problem, LinearSpace(positions), EFFORT, keep=len(positions))
     assert found.open_ns is None
     by_position = {s.position: s for s in found.solutions}
     best: ExhaustiveFound | None = None
@@ -126,7 +126,7 @@ def assert_exact(problem: Problem) -> ExhaustiveFound | None:
         truth = exhaustive(problem, [prefix(problem, position)])
         assert merit(by_position.get(position)) == merit(truth), position
         best = min((f for f in (best, truth) if f is not None), key=lambda f: (f.figures.latency_ns, f.figures.error), default=None)
-    assert merit(best) == merit(next(iter(search(problem, positions, EFFORT).solutions), None))
+    assert merit(best) == merit(next(iter(search(problem, LinearSpace(positions), EFFORT).solutions), None))
     return best
 
 

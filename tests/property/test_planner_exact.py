@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from autosplitc.passes.planner import (
     Effort,
     ExhaustiveFound,
+    LinearSpace,
     Solution,
     all_values,
     assignment,
@@ -37,7 +38,7 @@ EFFORT = Effort(limit_s=20.0)
 def test_search_finds_what_exhaustive_search_finds(problems: Problems, seed: int) -> None:
     problem = problems.tight(seed, ops=5)
     positions = range(len(problem.ops) + 1)
-    found = search(problem, positions, EFFORT, keep=len(positions))
+    found = search(problem, LinearSpace(positions), EFFORT, keep=len(positions))
     assert found.open_ns is None
     by_position = {s.position: s for s in found.solutions}
     for position in positions:
@@ -47,7 +48,7 @@ def test_search_finds_what_exhaustive_search_finds(problems: Problems, seed: int
         if solution is not None:
             assert solution.proven
             assert evaluate(problem, solution.cut, solution.bits) == solution.figures
-    best = search(problem, positions, EFFORT)
+    best = search(problem, LinearSpace(positions), EFFORT)
     assert [merit(s) for s in best.solutions] == [merit(s) for s in found.solutions[:1]]
 
 

@@ -114,7 +114,7 @@ def test_the_least_error_is_that_of_all_assignments(make_toy: Callable[..., Toy]
         figures = evaluate(problem, cut, bits)
         if not excess(problem.limits, figures) and (total is None or size <= total):
             errors.append(figures.error)
-    found = most_accurate(problem, 5, Effort(10.0), total)
+    found = most_accurate(problem, prefix(problem, 5), Effort(10.0), total)
     if not errors:
         assert found is None
         return
