@@ -17,17 +17,21 @@ from .levels import at_levels
 from .plans import front, plan_of, size_text, undominated_plans
 from .prefix_bounds import prefix_bounds
 from .problem import NONE, Assignment, FixedConst, Group, Limits, Link, Operand, OpItem, Problem, Value, Weight, payload_bytes
+from .problem_json import PROBLEM_SCHEMA, dumped_problem, problem_from_json, problem_text, problem_to_json, read_problem
 from .relax import Relaxation
 from .search import Found, Solution, best_effort, search
 from .solve import Outcome, out_of_reach, solve
 from .spaces import Candidate, Only, Space
 from .spaces import Linear as LinearSpace
+from .whatif import Best, OutOfTimeError, WhatIf, all_ram_bits, all_storage_bits, fixed_ns, least_amount, link_at, message_bits, tolerant
 from .working_set import Life, Sequential, buffers, lifetimes, live_sets, undominated
 
 __all__ = [
     "FORBIDDEN",
     "NONE",
+    "PROBLEM_SCHEMA",
     "Assignment",
+    "Best",
     "Candidate",
     "Cut",
     "Effort",
@@ -48,6 +52,7 @@ __all__ = [
     "Only",
     "OpItem",
     "Operand",
+    "OutOfTimeError",
     "Outcome",
     "Overlapped",
     "Packets",
@@ -61,7 +66,10 @@ __all__ = [
     "Value",
     "Var",
     "Weight",
+    "WhatIf",
     "Wire",
+    "all_ram_bits",
+    "all_storage_bits",
     "all_values",
     "ascended",
     "assignment",
@@ -73,18 +81,23 @@ __all__ = [
     "buffers",
     "build",
     "cut_of",
+    "dumped_problem",
     "error_rows",
     "error_scale",
     "evaluate",
     "excess",
     "exhaustive",
+    "fixed_ns",
     "formulate",
     "front",
+    "least_amount",
     "lifetimes",
+    "link_at",
     "link_of",
     "live_sets",
     "live_values",
     "meeting_bound",
+    "message_bits",
     "minimise_error",
     "minimise_latency",
     "most_accurate",
@@ -95,11 +108,16 @@ __all__ = [
     "plan_of",
     "prefix",
     "prefix_bounds",
+    "problem_from_json",
+    "problem_text",
+    "problem_to_json",
     "ram_bytes",
+    "read_problem",
     "reduced",
     "search",
     "size_text",
     "solve",
+    "tolerant",
     "undominated",
     "undominated_plans",
     "wire_choices",
