@@ -11,7 +11,7 @@ from shutil import rmtree
 from typing import Any
 
 from autosplitc.ir import Module
-from autosplitc.passes import Env, Request
+from autosplitc.passes import Env, Request, dumped_problem, problem_text
 
 from .codegen import write_side
 from .folder import MANIFEST, staged_folder
@@ -57,6 +57,7 @@ def write_bundle(module: Module, env: Env, folder: Path) -> Json:
     check_manifest(manifest)
     (folder / "solutions.csv").write_text(solutions_csv(module), encoding="utf-8")
     (folder / "layers.csv").write_text(layers_csv(module, env), encoding="utf-8")
+    (folder / "problem.json").write_text(problem_text(dumped_problem(module, env)), encoding="utf-8")
     (folder / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8")
     return manifest
 

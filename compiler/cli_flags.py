@@ -119,6 +119,7 @@ def plan_flags(command: F) -> F:
         click.option("--return-result", is_flag=True, help="An Edge-Only plan sends its result to the cloud."),
         click.option("--max-opset", type=click.IntRange(21, 25), help="Highest opset of the graphs.  [default: the target's]"),
         click.option("--format", type=click.Choice(("qdq", "qonnx")), default="qdq", show_default=True, help=_FORMAT),
+        click.option("--front", is_flag=True, help="Seek the fastest plan at 16 limits on error x 4 on memory: front.csv."),
         click.option("--time-limit", "time_limit_s", type=SECONDS, default=60.0, show_default="60s", help="Time for the planner."),
     )
 
@@ -146,6 +147,7 @@ def pass_flags(command: F) -> F:
         click.option("--set", "settings", multiple=True, metavar="PASS.FIELD=V", help="Set an option of a pass."),
         click.option("--stop-after", metavar="PASS", help="Run no further; without a bundle, the module is printed."),
         click.option("--dump-ir", type=PATH, help="Write the module after every pass into this folder."),
+        click.option("--dump-problem", type=PATH, metavar="FILE", help="Write the planning problem as JSON; every bundle holds it too."),
         click.option("--dump-after", multiple=True, metavar="PASS", help="Print the module after this pass to stderr."),
         click.option("--time-passes", is_flag=True, help="Print the seconds that every step took to stderr."),
     )

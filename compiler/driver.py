@@ -16,6 +16,7 @@ from .bundle import workspace
 from .cache import open_cache
 from .claims import broken_claims
 from .decide import decide
+from .dump_problem import check_dump_place, write_problem
 from .emission import Emission
 from .evaluation import Evaluation
 from .folder import check_apart, write_error
@@ -71,6 +72,7 @@ def compile_model(model: Model, options: Options, watch: Watch) -> Result:
     check_needs(passes)
     check_accuracy(options.max_drop, options.metric, options.evaluation)
     devices = find_devices(options.edge, options.cloud, options.net)
+    check_dump_place(options.dump_problem, options.output)
     check_apart(options.output, (model_file(model), *data_files(options), *device_files(options.edge, options.cloud, devices)))
     with workspace(options.output, force=options.force, needed=lowers(passes)) as folder:
         hooks = Hooks.of(options, folder, watch)
@@ -122,6 +124,7 @@ def continue_dump(dump: Path, options: Options, given: Collection[str], watch: W
     devices = find_devices(request.edge, request.cloud, request.net)
     check_profiles(devices, request.source, request.source_sha256)
     check_trace(request, devices.network)
+    check_dump_place(options.dump_problem, options.output)
     check_apart(options.output, (dump, *data_files(options), *device_files(request.edge, request.cloud, devices)))
     with workspace(options.output, force=options.force, needed=lowers(passes)) as folder:
         hooks = Hooks.of(options, folder, watch)
@@ -144,9 +147,12 @@ def data_files(options: Options) -> tuple[Path, ...]:
 def finish(job: Job, passes: Sequence[Pass], options: Options, folder: Path | None, hooks: Hooks) -> Result:
     """Run the passes and, where there is a folder for it, build, run and measure the bundle in it, or one for every limit on the drop."""
     if folder is None:
-        return Result(run_pipeline(job.module, passes, job.env, hooks), None, {}, {}, tuple(hooks.warnings), tuple(hooks.timings))
+        module = run_pipeline(job.module, passes, job.env, hooks)
+        write_problem(module, job.env, options.dump_problem)
+        return Result(module, None, {}, {}, tuple(hooks.warnings), tuple(hooks.timings))
     first = next(i for i, p in enumerate(passes) if p.name in expand("lower"))
     planned, lowering = run_pipeline(job.module, passes[:first], job.env, hooks), passes[first:]
+    write_problem(planned, job.env, options.dump_problem)
     emission = Emission(job.env, job.evaluation, options.output or folder, hooks, job.original)
     if job.evaluation is None or not planned.fact(Request).max_drop:
         module = run_pipeline(planned, lowering, job.env, hooks)
