@@ -3,6 +3,7 @@
 from .ascent import Relaxed, ascended, branched, reduced
 from .bounds import all_values, meeting_bound
 from .build import build, link_of, ram_bytes
+from .closed import Closed
 from .cpsat import Effort, minimise_error, minimise_latency
 from .cut import Cut, Wire, cut_of, live_values, prefix, wire_choices
 from .error_tables import ErrorScale, bounded, error_rows, error_scale, wire_rows
@@ -33,6 +34,7 @@ __all__ = [
     "Assignment",
     "Best",
     "Candidate",
+    "Closed",
     "Cut",
     "Effort",
     "ErrorScale",

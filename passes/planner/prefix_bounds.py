@@ -99,7 +99,7 @@ class _Sweep:
         self.position += 1
         for v in op.reads:
             self.crossing -= self.problem.readers[v][-1] == at and self._sends(v)
-        for operand, row in _parts(self.problem, op):
+        for operand, row in op_parts(self.problem, op):
             if operand == Operand():
                 self.total += SCALE * row[-1]
             else:
@@ -183,7 +183,7 @@ class _Sweep:
         return SCALE * (self.problem.link.bytes_ns(nbytes) + packing_ns) + self._headers(nbytes)
 
 
-def _parts(problem: Problem, op: OpItem) -> list[tuple[Operand, Row]]:
+def op_parts(problem: Problem, op: OpItem) -> list[tuple[Operand, Row]]:
     """Return rows that belong to one operand each and whose sum at no assignment exceeds the latency of the op."""
     moved: list[tuple[Operand, Row]] = list(zip((*op.inputs, *op.results), op.traffic_ns, strict=True))
     computed = _computed(problem, op)

@@ -75,6 +75,9 @@ def search(problem: Problem, space: Space, effort: Effort, keep: int = 1, ceilin
         cutoff = _cutoff(found, keep, ceiling_ns)
         if cutoff is not None and bound >= cutoff:
             break
+        if candidate.rest:
+            open_bounds.append(bound)
+            continue
         if ops not in twice:
             begun = _looked_into(problem, ops, cutoff or ceiling_ns, closely=ops in once)
             if begun is not None:
@@ -106,11 +109,11 @@ class _Waiting:
     def __init__(self, coming: Iterator[Candidate]) -> None:
         self.coming = coming
         self.following = next(coming, None)
-        self.heap: list[tuple[int, int, tuple[int, ...]]] = []
+        self.heap: list[tuple[int, int, tuple[int, ...], bool]] = []
 
     def push(self, candidate: Candidate) -> None:
         """Add a cut."""
-        heappush(self.heap, (candidate.bound_ns, len(candidate.ops), candidate.ops))
+        heappush(self.heap, (candidate.bound_ns, len(candidate.ops), candidate.ops, candidate.rest))
 
     def pop(self) -> Candidate | None:
         """Take the cut of the least bound."""
@@ -119,8 +122,8 @@ class _Waiting:
             self.following = next(self.coming, None)
         if not self.heap:
             return None
-        bound, _, ops = heappop(self.heap)
-        return Candidate(bound, ops)
+        bound, _, ops, rest = heappop(self.heap)
+        return Candidate(bound, ops, rest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,14 @@ from .problem import Problem
 
 @dataclass(frozen=True, slots=True, order=True)
 class Candidate:
-    """A cut to look into: no plan with these ops (ascending) on the edge is faster than `bound_ns` within the limits."""
+    """A cut to look into: no plan with these ops (ascending) on the edge is faster than `bound_ns` within the limits.
+
+    rest: it stands for all further cuts of the space, which are too many to look into.
+    """
 
     bound_ns: int
     ops: tuple[int, ...]
+    rest: bool = False
 
 
 class Space(Protocol):
