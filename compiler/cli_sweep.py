@@ -16,8 +16,9 @@ from autosplitc.targets import parse_rate_range
 from .cli_errors import missing_flag
 from .cli_flags import common, data_flags, device_flags, input_shape_flag, plan_flags
 from .cli_output import watch_of
+from .line import Line
 from .options import Options
-from .sweep import Line, Piece, Sweep, sweep_model
+from .sweep import Piece, Sweep, sweep_model
 from .table_text import columns
 from .tables import bits_in_use, csv_text, milliseconds
 

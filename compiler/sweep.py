@@ -18,29 +18,13 @@ from autosplitc.targets import Network, RateRange
 
 from .driver import check_needs, passes_of, run_pipeline, start
 from .hooks import Hooks, Watch
+from .line import Line
 from .options import Options
 from .request import Model, find_devices, with_zoo_samples
 
 _PLANNING = ("assign-bits", "choose-plan")
 _PIPELINE = "simplify,analyze,assign-bits{keep=1},choose-plan"
 """Only the best plan of every rate is of interest, which spares the planner the next best cuts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A plan's latency by rate: `fixed_ns` + `bits` x 10^9 / rate. The planner's whole nanoseconds are at most `doubt_ns` off it."""
-
-    fixed_ns: int
-    bits: int
-    doubt_ns: int = 0
-
-    def at_ns(self, rate_bps: Fraction | int) -> Fraction:
-        """Return the latency at a rate."""
-        return self.fixed_ns + Fraction(self.bits * 10**9) / rate_bps
-
-    def beats(self, other: Line, rate_bps: Fraction | int) -> bool:
-        """Whether it is below the other at a rate, whatever was rounded."""
-        return self.at_ns(rate_bps) + self.doubt_ns < other.at_ns(rate_bps) - other.doubt_ns
 
 
 @dataclass(frozen=True, slots=True)

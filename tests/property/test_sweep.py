@@ -15,7 +15,8 @@ from autosplitc.hooks import Hooks, Watch
 from autosplitc.options import Options
 from autosplitc.passes import Choice, Env, Plan, Solutions
 from autosplitc.request import find_devices
-from autosplitc.sweep import Answer, Line, Piece, find_pieces, sweep_model
+from autosplitc.line import Line
+from autosplitc.sweep import Answer, Piece, find_pieces, sweep_model
 from autosplitc.targets import parse_rate_range
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "fashion" / "fashion.onnx"

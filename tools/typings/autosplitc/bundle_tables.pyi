@@ -1,0 +1,1 @@
+from compiler.bundle_tables import *
