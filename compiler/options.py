@@ -18,7 +18,7 @@ class Options:
     input_shapes: sizes of inputs, by name. output: the bundle's folder; None where the pipeline ends before `partition`, and for a result
     that stays in a temporary folder. force: write into a folder that holds other things. passes, drop, settings, stop_after: the pipeline
     as text. dump_ir: folder for a dump after every pass. dump_after: passes whose module is printed.
-    dump_problem: file for the planning problem as JSON. front: seek the fastest plan at many limits on error and memory (pass `find-front`).
+    dump_problem: file for the planning problem as JSON. front: seek the fastest plans at many limits on error and memory.
     """
 
     edge: str

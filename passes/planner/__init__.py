@@ -11,6 +11,7 @@ from .evaluate import Figures, evaluate, excess
 from .exhaustive import Found as ExhaustiveFound
 from .exhaustive import assignments, exhaustive
 from .formulate import assignment, formulate
+from .fronts import Cell, Seeker, undominated_figures
 from .instance import FORBIDDEN, Instance, Linear, Overlapped, Packets, Pair, Var
 from .layers import Layer, plan_layers
 from .least_error import MostAccurate, most_accurate, plan_at_mean_bits
@@ -34,6 +35,7 @@ __all__ = [
     "Assignment",
     "Best",
     "Candidate",
+    "Cell",
     "Closed",
     "Cut",
     "Effort",
@@ -62,6 +64,7 @@ __all__ = [
     "Problem",
     "Relaxation",
     "Relaxed",
+    "Seeker",
     "Sequential",
     "Solution",
     "Space",
@@ -121,6 +124,7 @@ __all__ = [
     "solve",
     "tolerant",
     "undominated",
+    "undominated_figures",
     "undominated_plans",
     "wire_choices",
     "wire_rows",

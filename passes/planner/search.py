@@ -54,10 +54,13 @@ class Found:
     spent_s: float
 
 
-def search(problem: Problem, space: Space, effort: Effort, keep: int = 1, ceiling_ns: int | None = None) -> Found:
+def search(
+    problem: Problem, space: Space, effort: Effort, keep: int = 1, ceiling_ns: int | None = None, below_ns: int | None = None
+) -> Found:
     """Return the fastest plan for each of the `keep` best cuts of a space.
 
-    Plans slower than `ceiling_ns` are of no use; where there is nothing else, that of the most promising cut stands alone.
+    Plans slower than `ceiling_ns` are of no use; where there is nothing else, that of the most promising cut stands alone. With `below_ns`
+    only faster ones count, and there may be none.
 
     Cuts are taken in the order of their lower bound, and left out where it shows that they cannot be among the best: only valid bounds
     prune. When a cut's turn comes it is looked into, then more closely, then solved; in between it waits for those with lower bounds. What
@@ -73,6 +76,7 @@ def search(problem: Problem, space: Space, effort: Effort, keep: int = 1, ceilin
     while (candidate := waiting.pop()) is not None:
         bound, ops = candidate.bound_ns, candidate.ops
         cutoff = _cutoff(found, keep, ceiling_ns)
+        cutoff = below_ns if cutoff is None else cutoff if below_ns is None else min(cutoff, below_ns)
         if cutoff is not None and bound >= cutoff:
             break
         if candidate.rest:
