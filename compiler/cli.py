@@ -22,6 +22,8 @@ _COMMANDS = {
     "inspect": "autosplitc.cli_look:inspect_command",
     "sweep": "autosplitc.cli_sweep:sweep_command",
     "profile": "autosplitc.cli_profile:profile_command",
+    "explain": "autosplitc.cli_explain:explain_command",
+    "diff": "autosplitc.cli_explain:diff_command",
     "verify": "autosplitc.cli_verify:verify_command",
     "targets": "autosplitc.cli_targets:targets_command",
     "zoo": "autosplitc.zoo.cli:zoo",

@@ -1,0 +1,1 @@
+from compiler.explain_deep import *

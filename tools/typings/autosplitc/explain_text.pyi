@@ -1,0 +1,1 @@
+from compiler.explain_text import *
