@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosplitc.ir import CompileError, DType, Graph, Module
-from autosplitc.passes import Choice, Env, Quantisers, Ranges, Request, Solutions, groups, load, roles
+from autosplitc.passes import Choice, Env, Quantisers, Ranges, Request, Solutions, edge_names, groups, load, roles
 
 from .engine import sample_feeds
 
@@ -36,7 +36,8 @@ def quant_overrides(module: Module, original: Graph, env: Env) -> Overrides:
     request, plan = module.fact(Request), module.fact(Solutions).plans[module.fact(Choice).index]
     found, quantisers = roles(module.main, request.keep_float), Quantisers(module.fact(Ranges))
     held = {b.name for b in plan.act_bits}
-    edge = module.main.ops[: plan.position]
+    names = edge_names(module.main, plan)
+    edge = [op for op in module.main.ops if op.name in names]
     values = [v.name for v in module.main.inputs] + [result for op in edge for result in op.results if result]
     coded = [v for v in values if found.root.get(v, "") in held]
     overrides: Overrides = {}

@@ -13,7 +13,7 @@ from fractions import Fraction
 from math import floor
 
 from autosplitc.ir import Diagnostic, Module
-from autosplitc.passes import Choice, Plan, Request, Solutions, Splits
+from autosplitc.passes import Choice, Plan, Request, Solutions, crossing_of, edge_names
 from autosplitc.targets import Network, RateRange
 
 from .driver import check_needs, passes_of, run_pipeline, start
@@ -153,11 +153,11 @@ def _between(solve: Callable[[int], Answer], low: int, high: int) -> list[tuple[
 
 
 def _answer(module: Module, network: Network) -> Answer:
-    plans, crossing = module.fact(Solutions).plans, [len(s.crossing) for s in module.fact(Splits).splits]
+    plans = module.fact(Solutions).plans
     outputs = len(module.main.outputs)
 
     def line(plan: Plan) -> Line:
-        parts = crossing[plan.position] + outputs + network.packets(plan.payload_bytes)
+        parts = len(crossing_of(module.main, edge_names(module.main, plan))) + outputs + network.packets(plan.payload_bytes)
         fixed_s = (plan.edge_s, plan.cloud_s, network.rtt_s if plan.payload_bytes else 0.0)
         return Line(sum(round(s * 1e9) for s in fixed_s), network.sent_bits(plan.payload_bytes), 1 + -(-parts // 2))
 

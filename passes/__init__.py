@@ -2,13 +2,14 @@
 
 from .base import Cache, Data, Env, NoCache, Pass, Progress, Silent
 from .choose_plan import explained_choice
-from .enumerate_splits import crossing_sets
 from .estimate_cost import op_views
 from .execute import engine_message, groups, load, runnable_part
 from .facts import (
     FACT_TYPES,
     Choice,
     Costs,
+    Front,
+    FrontCell,
     Liveness,
     LiveRange,
     NamedBits,
@@ -34,10 +35,12 @@ from .facts import (
     WireTensor,
 )
 from .feeds import NOISE_FILLS, Feed, feeds_of, is_stacked, noise_feeds, rows_a_run
+from .fewest_bits import crossing_sets
 from .planner import (
     NONE,
     Assignment,
     Best,
+    ClosedSpace,
     Cut,
     Effort,
     Figures,
@@ -73,7 +76,8 @@ from .planner import (
 )
 from .quantisers import Quantisers
 from .quantize import Affine, affine_of_range, dequantize_array, quantize_array, quantize_bias, quantize_weight
-from .registry import ALIASES, expand, pass_class, pass_names
+from .registry import ALIASES, all_pass_names, expand, pass_class, pass_names
+from .reorder import crossing_of, edge_names, ordered_for
 from .roles import Roles, roles
 from .rounded import Rounded, rounded_of
 
@@ -87,6 +91,7 @@ __all__ = [
     "Best",
     "Cache",
     "Choice",
+    "ClosedSpace",
     "Costs",
     "Cut",
     "Data",
@@ -94,6 +99,8 @@ __all__ = [
     "Env",
     "Feed",
     "Figures",
+    "Front",
+    "FrontCell",
     "Layer",
     "LinearSpace",
     "Link",
@@ -134,12 +141,15 @@ __all__ = [
     "WireLayout",
     "WireTensor",
     "affine_of_range",
+    "all_pass_names",
     "all_ram_bits",
     "all_storage_bits",
+    "crossing_of",
     "crossing_sets",
     "cut_of",
     "dequantize_array",
     "dumped_problem",
+    "edge_names",
     "engine_message",
     "evaluate",
     "excess",
@@ -155,6 +165,7 @@ __all__ = [
     "message_bits",
     "noise_feeds",
     "op_views",
+    "ordered_for",
     "pass_class",
     "pass_names",
     "payload_bytes",

@@ -10,14 +10,15 @@ from typing import ClassVar
 from autosplitc.ir import CompileError, Diagnostic, Module
 
 from .base import Env, Pass
-from .enumerate_splits import positions_of_cut
+from .cut_space import cannot_be_taken, cuts_by_memory, solution_is_wanted, space_of
 from .facts import Costs, Liveness, Plan, Request, Sensitivity, Solutions, Split, Splits
 from .over_trace import networks_to_plan, over_trace, trace_text
 from .planner import (
+    Cut,
     Effort,
-    LinearSpace,
     Problem,
     Solution,
+    Space,
     at_levels,
     best_effort,
     build,
@@ -74,13 +75,12 @@ class AssignBits(Pass):
         limit_s = request.time_limit_s if self.time_limit_s is None else self.time_limit_s
         networks = networks_to_plan(env.network)
         effort = Effort(SOLVER_SECONDS * limit_s / len(networks), env.seed)
-        wanted = positions_of_cut(request.cut, splits)
-        inner = [s.position for s in splits[1:-1] if not s.reason and (not wanted or s.position in wanted)]
         levels = self.levels if request.max_drop else 1
-        sought = [self._seek(replace(problem, link=link_of(network)), splits, inner, effort, levels) for network in networks]
+        cuts = _Cuts(space_of(module, problem), cuts_by_memory(module, problem))
+        sought = [self._seek(replace(problem, link=link_of(network)), cuts, effort, levels) for network in networks]
         solutions = [_at_the_link(problem, s) for found in sought for s in found.solutions]
-        if wanted and not any(s.position in wanted for s in solutions):
-            raise CompileError(_cannot_be_taken(problem, request.cut, splits[wanted[0]]))
+        if request.cut and not any(solution_is_wanted(module, problem, s) for s in solutions):
+            raise cannot_be_taken(module, problem)
         if not solutions:
             raise CompileError(_no_plan(problem, splits, request.source))
         names = [op.name for op in module.main.ops]
@@ -91,22 +91,29 @@ class AssignBits(Pass):
         _warn_of_noise(request, module.fact(Sensitivity), plans, env)
         return module.with_fact(Solutions(module.main.name, plans, trace_text(env.network)))
 
-    def _seek(self, problem: Problem, splits: tuple[Split, ...], inner: list[int], effort: Effort, levels: int) -> _Sought:
+    def _seek(self, problem: Problem, cuts: _Cuts, effort: Effort, levels: int) -> _Sought:
         """Return the best plans at one rate of the link."""
         part = effort if levels <= 1 else replace(effort, limit_s=effort.limit_s / 2)
         keep = max(self.keep, 1)
-        ends = [s for p in dict.fromkeys((0, len(splits) - 1)) if (s := best_effort(problem, prefix(problem, p), part)) is not None]
+        ends = [s for p in dict.fromkeys((0, len(problem.ops))) if (s := best_effort(problem, prefix(problem, p), part)) is not None]
         ceiling_ns = _ceiling_ns(problem, ends)
-        space = LinearSpace(inner)
-        found = search(problem, space, part, keep, ceiling_ns)
-        solutions = [*(found.solutions or _nearest(problem, splits, inner, part)), *ends]
+        found = search(problem, cuts.space, part, keep, ceiling_ns)
+        solutions = [*(found.solutions or _nearest(problem, cuts.by_memory, part)), *ends]
         open_ns = [s.bound_ns for s in ends if not s.proven and not excess(problem.limits, s.figures)]
         open_ns += [] if found.open_ns is None else [found.open_ns]
         best_ns = min((s.figures.latency_ns for s in solutions if not excess(problem.limits, s.figures)), default=0)
         gap = max(0.0, 1 - min(open_ns) / best_ns) if open_ns and best_ns else 0.0
         if levels > 1:
-            solutions += at_levels(problem, solutions, space, part, levels, -(-keep // LEVEL_SHARE), ceiling_ns)
+            solutions += at_levels(problem, solutions, cuts.space, part, levels, -(-keep // LEVEL_SHARE), ceiling_ns)
         return _Sought(solutions, gap)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cuts:
+    """Where plans are sought, and the cuts to fall back on where none keeps the limits."""
+
+    space: Space
+    by_memory: list[Cut]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +143,10 @@ def _ceiling_ns(problem: Problem, ends: list[Solution]) -> int | None:
     return next((s.figures.latency_ns for s in ends if s.position == 0 and not excess(problem.limits, s.figures)), None)
 
 
-def _nearest(problem: Problem, splits: tuple[Split, ...], positions: list[int], effort: Effort) -> list[Solution]:
-    """Return a best effort for the cut that needs the least memory."""
-    for position in sorted(positions, key=lambda p: (splits[p].memory_bytes, p)):
-        solution = best_effort(problem, prefix(problem, position), effort)
+def _nearest(problem: Problem, cuts: list[Cut], effort: Effort) -> list[Solution]:
+    """Return a best effort for the first cut that has one."""
+    for cut in cuts:
+        solution = best_effort(problem, cut, effort)
         if solution is not None:
             return [solution]
     return []
@@ -150,11 +157,6 @@ def _no_plan(problem: Problem, splits: tuple[Split, ...], source: str) -> Diagno
     ends = (("Cloud-Only", splits[0]), ("Edge-Only", splits[-1]))
     notes = tuple(f"{name}: {split.reason or prefix(problem, split.position).refusal}" for name, split in ends)
     return Diagnostic("AS209", "the model can be cut nowhere, nor run on one side alone", source, notes)
-
-
-def _cannot_be_taken(problem: Problem, cut: tuple[str, ...], split: Split) -> Diagnostic:
-    reason = split.reason or prefix(problem, split.position).refusal
-    return Diagnostic("AS504", f"the cut at {', '.join(map(repr, cut))} cannot be taken", notes=(reason,))
 
 
 def _weigh_open_cuts(plans: tuple[Plan, ...], gap: float, env: Env) -> tuple[Plan, ...]:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from autosplitc.ir import CompileError, Diagnostic, Module
 
 from .base import Env, Pass
-from .enumerate_splits import positions_of_cut
+from .cut_space import check_cut, is_wanted
 from .facts import Choice, Plan, Request, Solutions, Splits
 from .planner import ram_bytes, size_text
 
@@ -34,12 +34,12 @@ class ChoosePlan(Pass):
 
         Raises CompileError: AS152 for a `--cut` that is no cut, AS153 for a `--pick` beyond the list.
         """
-        request, splits, plans = module.fact(Request), module.fact(Splits), module.fact(Solutions).plans
-        positions = positions_of_cut(request.cut, splits.splits)
+        request, plans = module.fact(Request), module.fact(Solutions).plans
+        check_cut(module)
         if request.pick is not None:
             index, opening = _picked(request.pick, len(plans)), f"--pick {request.pick} asks for it"
-        elif positions:
-            index, opening = _best(plans, [i for i, p in enumerate(plans) if p.position in positions]), "--cut asks for it"
+        elif request.cut:
+            index, opening = _best(plans, [i for i, p in enumerate(plans) if is_wanted(module, p)]), "--cut asks for it"
         else:
             index, opening = _best(plans, range(len(plans))), ""
         return module.with_fact(explained_choice(module, env, index, opening))

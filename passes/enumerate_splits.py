@@ -7,12 +7,13 @@ from difflib import SequenceMatcher
 from itertools import accumulate
 from typing import ClassVar
 
-from autosplitc.ir import CompileError, Diagnostic, DType, Graph, Module, at_batch_one, constant_values
+from autosplitc.ir import CompileError, Diagnostic, Graph, Module, at_batch_one, constant_values
 
 from .base import Env, Pass
 from .facts import Costs, Liveness, Request, Split, Splits
+from .fewest_bits import Fewest, crossing_sets, fewest_bits
 from .from_bytes import byte_values
-from .given_codes import GivenCodes, given_codes
+from .given_codes import given_codes
 from .planner import Life, buffers, live_sets
 from .roles import roles
 
@@ -38,10 +39,9 @@ class EnumerateSplits(Pass):
         graph = module.main
         found = roles(graph, request.keep_float)
         given = given_codes(graph, found.coded)
-        raw = frozenset((*graph.input, *byte_values(graph)))
-        fewest = _Fewest(graph, raw, given, env.edge.weight_bits[0], env.edge.act_bits[0], request.input_bits)
+        fewest = fewest_bits(graph, given, request, env)
         crossing = crossing_sets(graph)
-        transfers = [sum((fewest.bits(name) + 7) // 8 for name in names) for names in crossing]
+        transfers = fewest.transfers(crossing)
         weights = _weight_bits(graph, frozenset(found.weight_axis), fewest)
         resident = [0] * len(weights) if env.edge.resident == "storage" else weights
         memory = _memory_bytes(graph, module.fact(Liveness), fewest, resident)
@@ -61,50 +61,7 @@ class EnumerateSplits(Pass):
         return module.with_fact(Splits(graph.name, splits))
 
 
-@dataclass(frozen=True, slots=True)
-class _Fewest:
-    """Sizes with every choice of bits at its least; `raw` values are inputs, or what their bytes are scaled to."""
-
-    graph: Graph
-    raw: frozenset[str]
-    given: GivenCodes
-    weight_bits: int
-    act_bits: int
-    input_bits: int
-
-    def bits(self, value: str) -> int:
-        """Size of a value; 0 where it is not known at compile time."""
-        type_ = at_batch_one(self.graph.type_of(value))
-        width = type_.dtype.bits
-        if type_.dtype is DType.F32:
-            width = self.input_bits if value in self.raw else self.act_bits
-        return (type_.elements or 0) * width
-
-    def memory_bits(self, value: str) -> int:
-        """Memory of a value: what the model holds as codes takes the bits of those."""
-        width = self.given.memory_bits.get(value)
-        return self.bits(value) if width is None else (at_batch_one(self.graph.type_of(value)).elements or 0) * width
-
-
-def crossing_sets(graph: Graph) -> list[tuple[str, ...]]:
-    """Return for every position 0..n what ops behind it read of what is there before it: graph inputs, then results in order.
-
-    What depends on constants alone never crosses: both sides make it.
-    """
-    constant = constant_values(graph)
-    last: dict[str, int] = {}
-    for i, op in enumerate(graph.ops):
-        last.update((name, i) for name in op.inputs if name and not graph.is_const(name))
-    born = [(v.name, 0) for v in graph.inputs]
-    born += [(r, i + 1) for i, op in enumerate(graph.ops) for r in op.results if r and r not in constant]
-    found: list[list[str]] = [[] for _ in range(len(graph.ops) + 1)]
-    for name, first in born:
-        for position in range(first, last.get(name, -1) + 1):
-            found[position].append(name)
-    return [tuple(names) for names in found]
-
-
-def _memory_bytes(graph: Graph, liveness: Liveness, fewest: _Fewest, weight_bits: list[int]) -> list[int]:
+def _memory_bytes(graph: Graph, liveness: Liveness, fewest: Fewest, weight_bits: list[int]) -> list[int]:
     """Return the left side of (6) for every position; `weight_bits` is the memory of the weights that each op is the first to read.
 
     What is live while an op runs is the same for every later cut: a value that the edge does not read again crosses, and stays.
@@ -121,7 +78,7 @@ def _memory_bytes(graph: Graph, liveness: Liveness, fewest: _Fewest, weight_bits
     return [(w + a + 7) // 8 for w, a in zip(held, largest, strict=True)]
 
 
-def _weight_bits(graph: Graph, weights: frozenset[str], fewest: _Fewest) -> list[int]:
+def _weight_bits(graph: Graph, weights: frozenset[str], fewest: Fewest) -> list[int]:
     """Return for every op the memory of the weights that it is the first to read; those that the model brings as codes keep their width."""
     left = {name: (graph.type_of(name).elements or 0) * fewest.weight_bits for name in weights}
     codes = {op.inputs[0] for op in graph.ops if op.kind == "dequantize_linear" and graph.is_const(op.inputs[0])}
@@ -133,7 +90,7 @@ def _refusals(graph: Graph, costs: Costs, crossing: list[tuple[str, ...]]) -> li
     """Return for every position why the cut cannot be taken, "" where it can."""
     unknown = {name for name, t in graph.types.items() if at_batch_one(t).elements is None or not t.dtype.bits}
     idle = _idle_constants(graph)
-    inside = {name for made in byte_values(graph).values() for name in made.inside}
+    inside = _halfway(graph)
     found: list[str] = []
     edge = ""
     for position, names in enumerate(crossing):
@@ -153,6 +110,16 @@ def _refusals(graph: Graph, costs: Costs, crossing: list[tuple[str, ...]]) -> li
         reason = edge or useless or closed or (f"the size of {sent!r}, which crosses, is not known" if sent else "")
         found.append(reason or ("nothing crosses" if 0 < position < len(graph.ops) and not names else ""))
     return found
+
+
+def _halfway(graph: Graph) -> frozenset[str]:
+    """Return the values between a picture's bytes and the numbers that they are scaled to."""
+    return frozenset(name for made in byte_values(graph).values() for name in made.inside)
+
+
+def unsendable(graph: Graph) -> frozenset[str]:
+    """Return the values that can cross no cut, whatever their size."""
+    return _halfway(graph).union(name for name, type_ in graph.types.items() if not type_.dtype.is_sendable)
 
 
 def _idle_constants(graph: Graph) -> dict[int, str]:
@@ -179,12 +146,18 @@ def positions_of_cut(cut: tuple[str, ...], splits: tuple[Split, ...]) -> tuple[i
     found = tuple(s.position for s in splits if frozenset(s.crossing) == names)
     if found:
         return found
+    raise no_such_cut(cut, splits)
+
+
+def no_such_cut(cut: tuple[str, ...], splits: tuple[Split, ...]) -> CompileError:
+    """Return the error (AS152) for tensors that cross no cut, with the nearest cuts."""
+    names = frozenset(cut)
     ranked = sorted((s for s in splits if s.crossing), key=lambda s: (-_likeness(names, s.crossing), s.position))
     near = dict.fromkeys(",".join(s.crossing) for s in ranked)
     notes = tuple(f"a cut: {text}" for text in list(near)[:3])
     asked = ", ".join(map(repr, cut))
     hint = f'--cut "{next(iter(near))}"' if near else ""
-    raise CompileError(Diagnostic("AS152", f"no cut of the graph is crossed by exactly {asked}", notes=notes, hint=hint))
+    return CompileError(Diagnostic("AS152", f"no cut of the graph is crossed by exactly {asked}", notes=notes, hint=hint))
 
 
 def _likeness(names: frozenset[str], crossing: tuple[str, ...]) -> float:

@@ -36,6 +36,7 @@ from .given_codes import codes_behind
 from .quantisers import Quantisers
 from .quantize.affine import Affine
 from .quantize.insert import ABSORBED, EdgePart, EdgeRecipe, build_edge, dequantize_op, free_mark, quantize_op
+from .reorder import crossing_of, ordered_for
 from .roles import roles
 from .rounded import Rounded, rounded_of
 
@@ -80,7 +81,8 @@ class Partition(Pass):
         del env
         plan = module.fact(Solutions).plans[module.fact(Choice).index]
         main = module.main
-        graph = main if _batch_can_stay(main, plan.position) else at_fixed_batch(main)
+        graph = ordered_for(main, plan)
+        graph = graph if _batch_can_stay(graph, plan.position) else at_fixed_batch(graph)
         quantisers = Quantisers(module.fact(Ranges))
         part = build_edge(_recipe(graph, plan, quantisers, rounded_of(module, plan), module.fact(Request).keep_float))
         wire_bits = {b.name: b.bits for b in plan.wire_bits}
@@ -110,10 +112,7 @@ def _recipe(graph: Graph, plan: Plan, quantisers: Quantisers, rounded: Rounded, 
 
 def _crossing(graph: Graph, position: int) -> tuple[str, ...]:
     """Values that a cloud op reads and that are there before the cut, in the order in which they come to be."""
-    wanted = {name for op in graph.ops[position:] for name in op.inputs if name and not graph.is_const(name)}
-    constant = constant_values(graph)
-    made = (r for op in graph.ops[:position] for r in op.results if r and r not in constant)
-    return tuple(name for name in (*graph.input, *made) if name in wanted)
+    return crossing_of(graph, {op.name for op in graph.ops[:position]})
 
 
 def _constant_ops(recipe: EdgeRecipe) -> tuple[tuple[Op, ...], dict[str, str]]:

@@ -18,6 +18,7 @@ from .layers import ROWS, RUNS, Effort, Layer, layers_of, one_blas_thread
 from .quantisers import Quantisers
 from .quantize import Affine, round_layer
 from .quantize.insert import ABSORBED
+from .reorder import edge_names
 from .roles import Roles, roles
 from .round_weights import effort_of
 from .rounding_cache import VERSION, RoundedOp, cached
@@ -45,7 +46,7 @@ class RefineWeights(Pass):
             return module.with_fact(Refinement(module.main.name, effort, ()))
         graph = runnable_part(module.main)[0]
         found = roles(graph, request.keep_float)
-        names = {op.name for op in module.main.ops[: plan.position]}
+        names = edge_names(module.main, plan)
         ops = [op for op in graph.ops if op.name in names]
         codes = codes_of(plan, found, Quantisers(module.fact(Ranges)), ops)
         bits = {b.name: b.bits for b in plan.weight_bits}

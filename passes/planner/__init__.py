@@ -3,7 +3,7 @@
 from .ascent import Relaxed, ascended, branched, reduced
 from .bounds import all_values, meeting_bound
 from .build import build, link_of, ram_bytes
-from .closed import Closed
+from .closed import Closed as ClosedSpace
 from .cpsat import Effort, minimise_error, minimise_latency
 from .cut import Cut, Wire, cut_of, live_values, prefix, wire_choices
 from .error_tables import ErrorScale, bounded, error_rows, error_scale, wire_rows
@@ -36,7 +36,7 @@ __all__ = [
     "Best",
     "Candidate",
     "Cell",
-    "Closed",
+    "ClosedSpace",
     "Cut",
     "Effort",
     "ErrorScale",

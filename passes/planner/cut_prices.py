@@ -61,7 +61,7 @@ class Pricing:
         for h, holder in enumerate(self.holders):
             first, last = self._first_way[h], self._first_way[h + 1]
             if holder.ways:
-                column = columns[last - 1]
+                column = int(columns[last - 1])
                 terms = terms_of(holder, costs[first:last].tolist(), {i: float(row[column]) for i, row in holder.rows.items()})
             else:
                 terms = self._apart(holder, prices.error)

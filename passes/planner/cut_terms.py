@@ -37,7 +37,7 @@ class Terms:
 def terms_of(holder: Holder, exact: list[float], rows: Mapping[int, float]) -> Terms:
     """Return terms for the cost of each way. rows: time of each op where the bits are those of the last way, all ops on the edge."""
     root, ways = holder.root, holder.ways
-    whole, alone = len(ways) - 1, next(k for k, way in enumerate(ways) if way.inside == ({root} - {NONE}))
+    whole, alone = len(ways) - 1, next(k for k, way in enumerate(ways) if way.inside == frozenset({root} - {NONE}))
     found = Terms(dict(rows), {})
     rest = [cost - sum(rows[i] for i in way.inside) for way, cost in zip(ways, exact, strict=True)]
     finite = [rest[k] for k in (whole, alone) if not math.isinf(rest[k])]

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from autosplitc.ir import Module
 
 from ..base import Env
-from ..facts import Choice, Costs, Plan, Sensitivity, Solutions, Splits
+from ..facts import Choice, Costs, Plan, Request, Sensitivity, Solutions
+from ..fewest_bits import transfer_bytes
+from ..reorder import ordered_for
 from .build import build
-from .cut import Cut, given_bits, held_bits, live_values, prefix
+from .cut import Cut, cut_of, given_bits, held_bits, live_values
 from .evaluate import compute_and_traffic_ns, constant_bits, op_ns, sent_bytes, value_bits
 from .problem import Assignment, OpItem, Problem
 from .provenance import Basis, basis, edge_measured
@@ -48,19 +50,23 @@ class Layer:
 
 
 def plan_layers(module: Module, env: Env) -> tuple[Layer, ...]:
-    """Return the layers of the chosen plan in graph order."""
+    """Return the layers of the chosen plan: those on the edge, then those in the cloud, both in graph order."""
     problem = build(module, env)
     plan = module.fact(Solutions).plans[module.fact(Choice).index]
-    cut = prefix(problem, plan.position)
+    ordered = ordered_for(module.main, plan)
+    place = {op.name: i for i, op in enumerate(module.main.ops)}
+    order = [place[op.name] for op in ordered.ops]
+    cut = cut_of(problem, order[: plan.position])
     errors = (*module.fact(Sensitivity).weights, *module.fact(Sensitivity).activations)
     noise, changes = {e.tensor: e.nsr for e in errors}, {e.tensor: e.output for e in errors if e.output}
     chosen = _Chosen(problem, cut, _assignment(problem, cut, plan), noise, changes)
-    crossing = [s.transfer_bytes for s in module.fact(Splits).splits]
+    crossing = transfer_bytes(ordered, module.fact(Request), env)
     memory = chosen.memory_bytes()
-    found = [chosen.on_edge(i, module.main.ops[i].kind, memory[i], crossing[i + 1]) for i in range(plan.position)]
+    found = [chosen.on_edge(i, module.main.ops[i].kind, memory[k], crossing[k + 1]) for k, i in enumerate(cut.ops)]
     found += chosen.wires(memory[-1], crossing[plan.position])
     costs = module.fact(Costs).ops
-    for i in range(plan.position, len(problem.ops)):
+    for k in range(plan.position, len(problem.ops)):
+        i = order[k]
         item, kind = problem.ops[i], module.main.ops[i].kind
         found.append(
             Layer(
@@ -74,7 +80,7 @@ def plan_layers(module: Module, env: Env) -> tuple[Layer, ...]:
                 latency_s=item.cloud_ns * 1e-9,
                 bound_by=costs[i].cloud_bound_by,
                 ram_bytes=None,
-                crossing_bytes=crossing[i + 1],
+                crossing_bytes=crossing[k + 1],
                 basis=basis(item.cloud_measured),
             )
         )

@@ -27,7 +27,7 @@ def plan_of(problem: Problem, solution: Solution, names: Sequence[str]) -> Plan:
     return Plan(
         kind="cloud-only" if solution.position == 0 and count else "edge-only" if solution.position == count else "split",
         position=solution.position,
-        after=names[solution.position - 1] if solution.position else "",
+        after=names[cut.ops[-1]] if cut.ops else "",
         edge_s=figures.edge_ns * 1e-9,
         link_s=figures.link_ns * 1e-9,
         cloud_s=figures.cloud_ns * 1e-9,
@@ -44,6 +44,7 @@ def plan_of(problem: Problem, solution: Solution, names: Sequence[str]) -> Plan:
         wire_bits=tuple(NamedBits(problem.values[wire.value].name, bits.wires[wire.value]) for wire in cut.wires),
         edge_measured_s=edge_measured_ns * 1e-9,
         cloud_measured_s=cloud_measured_ns * 1e-9,
+        edge_ops=() if cut.ops == tuple(range(len(cut.ops))) else tuple(names[i] for i in cut.ops),
     )
 
 

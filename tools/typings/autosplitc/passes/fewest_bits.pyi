@@ -1,0 +1,1 @@
+from passes.fewest_bits import *
