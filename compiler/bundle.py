@@ -11,10 +11,11 @@ from shutil import rmtree
 from typing import Any
 
 from autosplitc.ir import Module
-from autosplitc.passes import Env, Request, dumped_problem, problem_text
+from autosplitc.passes import Env, Front, Request, dumped_problem, problem_text
 
 from .codegen import write_side
 from .folder import MANIFEST, staged_folder
+from .front_table import FRONT_CSV, front_csv
 from .manifest import Json, check_manifest, make_manifest, manifest_text
 from .tables import layers_csv, solutions_csv
 
@@ -58,6 +59,8 @@ def write_bundle(module: Module, env: Env, folder: Path) -> Json:
     (folder / "solutions.csv").write_text(solutions_csv(module), encoding="utf-8")
     (folder / "layers.csv").write_text(layers_csv(module, env), encoding="utf-8")
     (folder / "problem.json").write_text(problem_text(dumped_problem(module, env)), encoding="utf-8")
+    if module.get(Front) is not None:
+        (folder / FRONT_CSV).write_text(front_csv(module), encoding="utf-8")
     (folder / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8")
     return manifest
 

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from autosplitc.passes import ALIASES, pass_class, pass_names
+from autosplitc.passes import ALIASES, all_pass_names, pass_class
 
 from .cli_flags import common, input_shape_flag
 from .cli_output import watch_of
@@ -29,7 +29,7 @@ def inspect_command(model: str, input_shapes: tuple[tuple[str, tuple[int, ...]],
 def passes_text() -> str:
     """Return the list of passes, each with its options, and of aliases."""
     lines: list[str] = []
-    for name in pass_names():
+    for name in all_pass_names():
         cls = pass_class(name)
         lines.append(f"{name:<20} {cls.summary}")
         needs, gives = (", ".join(f.name for f in facts) or "nothing" for facts in (cls.needs, cls.gives))

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import click
 
-from autosplitc.ir import EXIT_INFEASIBLE, CompileError, Diagnostic, print_module
+from autosplitc.ir import EXIT_INFEASIBLE, EXIT_INTERRUPTED, CompileError, Diagnostic, print_module
+from autosplitc.passes import Front
 
 from .cli_errors import show
 from .hooks import Timing, Watch
@@ -22,20 +23,29 @@ from .table_text import columns
 def watch_of(*, quiet: bool) -> Watch:
     """Return who looks on at a command: warnings and modules go to stderr, progress too unless it is to be quiet."""
     interrupts = click.get_current_context().find_object(Interrupts) or Interrupts()
-    return Watch(show, lambda text: click.echo(text, err=True), None if quiet else ConsoleProgress(), interrupts.check)
+    return Watch(show, lambda text: click.echo(text, err=True), None if quiet else ConsoleProgress(), interrupts.check, interrupts.settle)
 
 
 def finish(result: Result, *, quiet: bool, as_json: bool, times: bool) -> int:
-    """Write a result and return the exit code. Raises CompileError (AS501) where the best plan breaks a constraint."""
+    """Write a result and return the exit code.
+
+    Raises CompileError: AS191 where a step was interrupted and its part was kept, else AS501 where the best plan breaks a constraint.
+    """
     if times:
         click.echo(times_table(result.timings), err=True)
+    interrupts = click.get_current_context().find_object(Interrupts)
+    settled = interrupts is not None and interrupts.settled
     if result.folder is None:
         click.echo(print_module(result.module), nl=False)
+        if settled:
+            raise broken_off(result)
         return 0
     if as_json:
         click.echo(json.dumps(result_json(result), indent=2, ensure_ascii=False))
     elif not quiet:
         click.echo(summary(result))
+    if settled:
+        raise broken_off(result)
     if not all(part.best.feasible for part in result.by_drop or (result,)):
         raise infeasible(result)
     return 0
@@ -72,6 +82,16 @@ def _bundle_json(result: Result) -> dict[str, object]:
             for number, plan in enumerate(result.solutions, 1)
         ],
     }
+
+
+def broken_off(result: Result) -> CompileError:
+    """Return the error for Ctrl-C while the front was sought: what was known of it was written, and all the rest."""
+    front = result.module.get(Front)
+    cells = () if front is None else front.cells
+    sought = sum(cell.proof != "unsought" for cell in cells)
+    message = f"interrupted; the front is partial: {sought} of {len(cells)} cells were sought, all else is whole"
+    hint = "the same command again goes on from there"
+    return CompileError(Diagnostic("AS191", message, str(result.folder or ""), hint=hint), exit_code=EXIT_INTERRUPTED)
 
 
 def infeasible(result: Result) -> CompileError:

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from autosplitc.ir import EXIT_INTERNAL, CompileError, Diagnostic, Graph, Module, read_dump, unknown_input_dims, verify
-from autosplitc.passes import FACT_TYPES, Data, Env, Pass, Request, expand
+from autosplitc.passes import FACT_TYPES, Data, Env, Front, Pass, Request, expand
 
 from .bundle import workspace
 from .cache import open_cache
@@ -22,7 +22,7 @@ from .evaluation import Evaluation
 from .folder import check_apart, write_error
 from .hooks import Hooks, Watch
 from .options import Options
-from .pipeline import build_pipeline, check_needs, parse_pipeline, parse_set
+from .pipeline import build_pipeline, check_needs, parse_pipeline, parse_set, with_front
 from .request import (
     Devices,
     Model,
@@ -184,6 +184,8 @@ def run_pipeline(module: Module, passes: Sequence[Pass], env: Env, hooks: Hooks)
     for pass_ in passes:
         with hooks.timed(pass_.name):
             module = run_pass(pass_, module, env, hooks.last_dump)
+            if Front in pass_.gives and module.fact(Front).partial:
+                hooks.watch.settle()
         hooks.done(pass_.name, module)
     return module
 
@@ -224,7 +226,8 @@ def internal_fault(code: str, message: str, notes: Sequence[str], last_dump: Pat
 def passes_of(options: Options) -> tuple[Pass, ...]:
     """Return the passes that the options ask for. Raises CompileError (AS11x) with everything that is wrong with them."""
     settings = [parse_set(text) for text in options.settings]
-    return build_pipeline(parse_pipeline(options.passes), options.drop, settings, options.stop_after, options.dump_after)
+    items = parse_pipeline(options.passes)
+    return build_pipeline(with_front(items) if options.front else items, options.drop, settings, options.stop_after, options.dump_after)
 
 
 def lowers(passes: Sequence[Pass]) -> bool:

@@ -36,13 +36,14 @@ def _go_on() -> None:
 class Watch:
     """Who looks on: takes warnings as they come, the text of modules that `--dump-after` asks for, and progress.
 
-    `check` is called after every step; it may raise KeyboardInterrupt.
+    `check` is called after every step; it may raise KeyboardInterrupt. `settle` says that a pass broke off and what it knew is kept.
     """
 
     warn: Callable[[Diagnostic], object] = _ignore
     show: Callable[[str], object] = _ignore
     progress: ConsoleProgress | None = None
     check: Callable[[], object] = _go_on
+    settle: Callable[[], object] = _go_on
 
 
 @dataclass(slots=True)

@@ -12,14 +12,19 @@ from types import FrameType
 
 @dataclass(slots=True)
 class Interrupts:
-    """Remembers that the user pressed Ctrl-C."""
+    """Remembers that the user pressed Ctrl-C. settled: a step broke off then, and its part is kept."""
 
     seen: bool = False
+    settled: bool = False
 
     def check(self) -> None:
         """Raise KeyboardInterrupt where one was seen before."""
         if self.seen:
             raise KeyboardInterrupt
+
+    def settle(self) -> None:
+        """Go on with the part that is known; the next Ctrl-C ends the run."""
+        self.seen, self.settled = False, True
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from autosplitc.targets import Target
 
 from . import __version__
 from .folder import MANIFEST, SCHEMA
+from .front_table import front_record
 from .preprocess import parse_preprocess
 from .runtime_options import runtime_of
 
@@ -32,6 +33,7 @@ def make_manifest(module: Module, edge: Target, folder: Path) -> Json:
     request, layout = module.fact(Request), module.fact(WireLayout)
     choice, plans = module.fact(Choice), module.fact(Solutions).plans
     plan = plans[choice.index]
+    front = front_record(module)
     return {
         "schema": SCHEMA,
         "compiler": {"name": "autosplitc", "version": __version__},
@@ -63,6 +65,7 @@ def make_manifest(module: Module, edge: Target, folder: Path) -> Json:
             "edge_storage_bytes": request.edge_storage_bytes if request.edge_storage_bytes is not None else edge.storage_bytes,
         },
         "preprocess": _preprocess(request),
+        **({} if front is None else {"front": front}),
         "options": _options(request),
     }
 

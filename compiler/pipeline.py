@@ -11,13 +11,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from autosplitc.ir import CompileError, Diagnostic, Fact, did_you_mean
-from autosplitc.passes import ALIASES, Pass, Request, expand, pass_class, pass_names
+from autosplitc.passes import ALIASES, Pass, Request, all_pass_names, expand, pass_class, pass_names
 
 from .pass_options import option_fields, parse_value, print_pass
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _VALUE = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s"{}]*')
 _BLANK = re.compile(r"\s*")
+
+SEARCH, FRONT = "assign-bits", "find-front"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,20 @@ def parse_set(text: str) -> Item:
     if not (equals and dot and name and field):
         raise CompileError(Diagnostic("AS112", f"cannot read {text!r}", where, hint="--set assign-bits.time-limit-s=30"))
     return Item(name, (Option(field, value, where),), where)
+
+
+def with_front(items: Sequence[Item]) -> tuple[Item, ...]:
+    """Return a pipeline that seeks the front behind every search for plans.
+
+    Raises CompileError (AS116) where it seeks none. Names that nothing is called stay as they are.
+    """
+    whole = [replace(item, name=name) for item in items for name in ([item.name] if item.options else expand(item.name))]
+    if FRONT in (item.name for item in whole):
+        return tuple(whole)
+    if SEARCH not in (item.name for item in whole):
+        raise CompileError(Diagnostic("AS116", f"pass {SEARCH!r} does not run, behind which the front is sought", "--front"))
+    behind = ((item, Item(FRONT, (), "--front")) if item.name == SEARCH else (item,) for item in whole)
+    return tuple(item for group in behind for item in group)
 
 
 def build_pipeline(
@@ -191,9 +207,9 @@ class _Scanner:
 
 
 def _unknown(name: str, where: str) -> list[Diagnostic]:
-    if name in ALIASES or name in pass_names():
+    if name in ALIASES or name in all_pass_names():
         return []
-    return [Diagnostic("AS110", f"unknown pass {name!r}", where, hint=did_you_mean(name, (*pass_names(), *ALIASES)))]
+    return [Diagnostic("AS110", f"unknown pass {name!r}", where, hint=did_you_mean(name, (*all_pass_names(), *ALIASES)))]
 
 
 def _options_of_alias(item: Item) -> list[Diagnostic]:

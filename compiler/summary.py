@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from autosplitc.passes import Choice, Costs, NamedBits, Plan, Request, Solutions, WireLayout, size_text
 
+from .front_table import front_lines
 from .manifest import Json
 from .result import Result
 from .summary_accuracy import accuracy_lines, drop_text, measured_drops, summary_of_several
@@ -42,6 +43,8 @@ def summary(result: Result) -> str:
     if not manifest["calibrated"]:
         lines.append(" data      none: ranges come from seeded noise; give --calib before you trust the accuracy")
     lines.append(_solutions(result))
+    seconds = next((t.seconds for t in result.timings if t.step == "find-front"), None)
+    lines.extend(front_lines(result.module, seconds))
     lines.append(f" why       {result.module.fact(Choice).why}")
     lines.append(f" wrote     {result.folder}")
     return "\n".join(lines)

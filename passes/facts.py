@@ -11,12 +11,14 @@ from typing import ClassVar
 
 from autosplitc.ir import ArrayRef, Fact
 
-from .facts_plan import Choice, NamedBits, OutputPlace, Plan, Solutions, Split, Splits, WireLayout, WireTensor
+from .facts_plan import Choice, Front, FrontCell, NamedBits, OutputPlace, Plan, Solutions, Split, Splits, WireLayout, WireTensor
 
 __all__ = [
     "FACT_TYPES",
     "Choice",
     "Costs",
+    "Front",
+    "FrontCell",
     "LiveRange",
     "Liveness",
     "NamedBits",
@@ -327,6 +329,7 @@ FACT_TYPES: tuple[type[Fact], ...] = (
     Costs,
     Splits,
     Solutions,
+    Front,
     Choice,
     Refinement,
     WireLayout,

@@ -110,6 +110,35 @@ class Solutions(Fact):
     trace: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class FrontCell:
+    """Limits on the error (in `Sensitivity.measure`) and on the edge's memory, and the fastest plan within them.
+
+    point: index into `Front.points`, -1 where there is none. proof: `optimal` (no plan over all cuts within the limits is faster, or there
+    is none), `feasible` (one at most `gap` faster may be), `unsought` (an interruption came first).
+    """
+
+    max_error: float
+    max_ram_bytes: int
+    point: int
+    proof: str
+    gap: float = 0.0
+
+
+@dataclass(frozen=True)
+class Front(Fact):
+    """The fastest plans at several limits on error and memory.
+
+    cells: the loosest error first, then the loosest memory. points: plans that no other equals or betters in latency, error and memory, the
+    fastest first; Cloud-Only and Edge-Only are among them in any case. partial: the search was interrupted.
+    """
+
+    name: ClassVar[str] = "front"
+    cells: tuple[FrontCell, ...]
+    points: tuple[Plan, ...]
+    partial: bool = False
+
+
 @dataclass(frozen=True)
 class Choice(Fact):
     """The chosen plan: `index` into `Solutions.plans`, and why."""

@@ -27,6 +27,9 @@ _CLASSES: dict[str, str] = {
 }
 """Class of each pass; its module is the name in snake_case."""
 
+_OPTIONAL: dict[str, str] = {"find-front": "FindFront"}
+"""Classes of passes that run only where they are asked for."""
+
 ALIASES: dict[str, tuple[str, ...]] = {
     "simplify": ("fold-constants", "fold-batch-norm", "fuse-activations", "drop-identities", "equalize"),
     "analyze": ("calibrate", "round-weights", "measure-sensitivity", "liveness", "estimate-cost", "enumerate-splits"),
@@ -38,16 +41,21 @@ ALIASES: dict[str, tuple[str, ...]] = {
 
 
 def pass_names() -> tuple[str, ...]:
-    """Names of all passes in the order in which the full pipeline runs them."""
+    """Names of all passes of the full pipeline in the order in which it runs them."""
     return tuple(_CLASSES)
+
+
+def all_pass_names() -> tuple[str, ...]:
+    """Names of all passes, those last that run only where they are asked for."""
+    return (*_CLASSES, *_OPTIONAL)
 
 
 def pass_class(name: str) -> type[Pass]:
     """Return the class of a pass. Raises CompileError (AS110) with a suggestion for an unknown name."""
-    if name not in _CLASSES:
-        raise CompileError(Diagnostic("AS110", f"unknown pass {name!r}", hint=did_you_mean(name, (*_CLASSES, *ALIASES))))
+    if name not in all_pass_names():
+        raise CompileError(Diagnostic("AS110", f"unknown pass {name!r}", hint=did_you_mean(name, (*all_pass_names(), *ALIASES))))
     module = import_module(f"autosplitc.passes.{name.replace('-', '_')}")
-    found = getattr(module, _CLASSES[name])
+    found = getattr(module, (_CLASSES | _OPTIONAL)[name])
     if not (isinstance(found, type) and issubclass(found, Pass)):
         raise TypeError(f"pass {name!r} is not a Pass")
     return found

@@ -68,14 +68,15 @@ class WithEdgeOnly:
     def candidates(self, problem: Problem) -> Iterator[Candidate]:
         """Yield the cuts, each once."""
         whole = Linear([self.ops]).candidates(problem)
-        others = (c for c in self.inner.candidates(problem) if len(c.ops) < self.ops)
+        others = (c for c in self.inner.candidates(problem) if c.rest or len(c.ops) < self.ops)
         yield from merge(others, whole, key=lambda c: c.bound_ns)
 
 
 class Seeker:
     """Finds the cells of a problem's front, one after the other, in a fixed order.
 
-    ends: Cloud-Only and Edge-Only where they can be taken; they may break limits. `solve` may be wrapped, so that answers are kept.
+    ends: Cloud-Only and Edge-Only where they can be taken; they may break limits. levels: empty until they are known. `solve` may be
+    wrapped, so that answers are kept.
     """
 
     def __init__(self, problem: Problem, space: Space, effort: Effort, known: Sequence[Solution] = ()) -> None:
@@ -86,6 +87,7 @@ class Seeker:
         self.ends = tuple(s for s in ends if s is not None)
         self.known = [*self.ends, *known]
         self.cells: list[Cell] = []
+        self.levels = Levels((), ())
         self.solve: Solver = self.solved
 
     def front(self, errors: int, memories: int) -> Iterator[Cell]:
@@ -97,11 +99,11 @@ class Seeker:
         for ram_bits in rams:
             searches -= 1
             loosest.append(self.cell(self._no_error_limit(), ram_bits, searches))
-        levels = Levels(self.error_levels(loosest, errors), rams)
-        searches = len(levels.errors) * len(rams)
-        for i in _spread(len(levels.errors)):
-            for ram_bits in levels.ram_bits:
-                yield self.cell(levels.errors[i], ram_bits, searches)
+        self.levels = Levels(self.error_levels(loosest, errors), rams)
+        searches = len(self.levels.errors) * len(rams)
+        for i in _spread(len(self.levels.errors)):
+            for ram_bits in rams:
+                yield self.cell(self.levels.errors[i], ram_bits, searches)
                 searches -= 1
 
     def cell(self, error: int, ram_bits: int, searches: int) -> Cell:
@@ -142,7 +144,7 @@ class Seeker:
         """
         most = self.problem.limits.ram_bits
         best = loosest.solution
-        cuts = (cut_of(self.problem, c.ops) for c in islice(self.space.candidates(self.problem), MEMORY_CUTS) if c.ops)
+        cuts = (cut_of(self.problem, c.ops) for c in islice(self.space.candidates(self.problem), MEMORY_CUTS) if c.ops and not c.rest)
         least = min((formulate(self.problem, cut).ram_low() for cut in cuts if not cut.refusal), default=most)
         start = min(most, max(best.figures.ram_bits if best is not None else most, least))
         if least >= most:
