@@ -12,6 +12,7 @@ from .cache import cached_model
 from .fetch import Distribution, Member, fetch
 from .light import write_light
 from .nodes import save
+from .paper_networks import NETWORKS, PaperNetwork, write
 
 InputShapes = tuple[tuple[str, tuple[int, ...]], ...]
 Writer = Callable[[Mapping[str, str], Path], None]
@@ -135,6 +136,17 @@ def _light_entry(name: str, input_name: str) -> Entry:
     )
 
 
+def _paper_entry(network: PaperNetwork) -> Entry:
+    return Entry(
+        network.zoo,
+        f"{network.title}, seeded random weights",
+        "Apache-2.0",
+        f"{network.source}; weights made by this project",
+        (network.input,),
+        partial(write, network),
+    )
+
+
 ENTRIES = (
     Entry(
         "fashion",
@@ -168,4 +180,5 @@ ENTRIES = (
         _write_plates,
     ),
     *(_light_entry(name, input_name) for name, input_name in _LIGHT.items()),
+    *(_paper_entry(network) for network in NETWORKS if network.build is not None),
 )

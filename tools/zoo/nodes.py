@@ -42,12 +42,16 @@ class NodeRecorder:
 
     def node(self, kind: str, name: str, inputs: Sequence[str], **attributes: object) -> str:
         """Add a node with one result and return the result's name, which is the node's."""
+        return self.nodes(kind, (name,), inputs, **attributes)[0]
+
+    def nodes(self, kind: str, results: Sequence[str], inputs: Sequence[str], **attributes: object) -> tuple[str, ...]:
+        """Add a node with several results, named after the first, and return their names."""
         from onnx import helper
 
-        node = helper.make_node(kind, list(inputs), [name], name=name)
+        node = helper.make_node(kind, list(inputs), list(results), name=results[0])
         node.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
         self._nodes.append(node)
-        return name
+        return tuple(results)
 
     def batch_norm(self, name: str, x: str, parameters: Mapping[str, NDArray[np.generic]], epsilon: float) -> str:
         """Add a BatchNormalization in inference form; `parameters` are scale, bias, mean and variance in that order, f32[channels]."""

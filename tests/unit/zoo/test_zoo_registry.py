@@ -30,6 +30,7 @@ WANTED = {
     "light-shufflenet",
     "light-zfnet512",
     "light-bvlc-alexnet",
+    *("resnet18", "resnet50", "resnext50", "googlenet", "mnasnet", "yolov3", "yolov3-spp", "faster-rcnn"),
 }
 
 

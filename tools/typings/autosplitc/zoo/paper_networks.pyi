@@ -1,0 +1,1 @@
+from tools.zoo.paper_networks import *

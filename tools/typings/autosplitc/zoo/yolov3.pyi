@@ -1,0 +1,1 @@
+from tools.zoo.yolov3 import *
