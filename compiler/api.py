@@ -45,6 +45,7 @@ def compile(
     min_sqnr_db: float = 30.0,
     max_error: float | None = None,
     max_latency_s: float | None = None,
+    space: str = "linear",
     cut: Iterable[str] = (),
     keep_float: str = "",
     pick: int | None = None,
@@ -76,6 +77,7 @@ def compile(
     like: an earlier bundle, whose options stand in for arguments that are left at their defaults.
     min_sqnr_db: least signal-to-noise ratio of every tensor, in dB. max_error: bound on the summed error in the
     measure of `sensitivity`, in place of it. max_latency_s: bound on the end-to-end latency, in seconds.
+    space: cuts to choose from, `linear`: after each op of the graph's order, or `dag`: any set of ops closed under what they read.
     cut: names of the tensors that are to cross. keep_float: regular expression of layers that stay float. pick: number of the solution
     to take, from 1. return_result: an Edge-Only plan sends its result. max_opset: highest opset of the emitted graphs. format: of the
     edge graph, `qdq`, or `qonnx` for the qonnx package (see docs/interop.md). time_limit_s: time
@@ -110,6 +112,7 @@ def compile(
         min_sqnr_db=min_sqnr_db,
         max_error=max_error,
         max_latency_s=max_latency_s,
+        space=space,
         cut=(cut,) if isinstance(cut, str) else tuple(cut),
         keep_float=keep_float,
         pick=pick,

@@ -44,6 +44,7 @@ CALIB = "Samples that ranges are taken from: .npz, .npy, a folder of images, or 
 _METRIC = "What --max-drop bounds: top1, top5, agreement, sqnr, or package.module:function.  [default: what the data allow]"
 _MAX_DROP = "Accuracy that may be lost on --eval, such as 1%; 0,1%,5% gives a bundle each; none.  [default: 1% with --eval]"
 _SENSITIVITY = "Error that bits are chosen by.  [default: output with data, else sqnr]"
+_SPACE = "Cuts to choose from: after each op of the order, or any set of ops that is closed under what they read."
 _FORMAT = "Form of the edge graph: stock ONNX, or Quant nodes for the qonnx package."
 _EFFORT = "How far weights are rounded to what the layer gives."
 
@@ -113,6 +114,7 @@ def plan_flags(command: F) -> F:
         click.option("--weight-bits", type=BITS, help="Bits to choose from for weights, such as 4,8.  [default: the target's]"),
         click.option("--act-bits", type=BITS, help="Bits to choose from for activations; outputs keep the most.  [default: the target's]"),
         click.option("--wire-bits", type=BITS, help="Bits to choose from for what crosses.  [default: the target's]"),
+        click.option("--space", type=click.Choice(("linear", "dag")), default="linear", show_default=True, help=_SPACE),
         click.option("--cut", type=names, default=(), help="Names of the tensors that are to cross, with commas between."),
         click.option("--keep-float", type=regex, default="", help="Ops that stay float: a match in the name, or in a name of the model."),
         click.option("--pick", type=click.IntRange(min=1), help="Take this row of solutions.csv."),
