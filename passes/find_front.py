@@ -11,18 +11,16 @@ from autosplitc.ir import Diagnostic, Module
 
 from .assign_bits import SOLVER_SECONDS
 from .base import Cache, Env, Pass
-from .enumerate_splits import positions_of_cut
+from .cut_space import space_of
 from .facts import Costs, Front, FrontCell, Liveness, Plan, Request, Sensitivity, Solutions, Splits
 from .over_trace import over_trace
 from .planner import (
     Assignment,
     Cell,
     Effort,
-    LinearSpace,
     Problem,
     Seeker,
     Solution,
-    Space,
     build,
     cut_of,
     evaluate,
@@ -65,7 +63,7 @@ class FindFront(Pass):
         if env.network.trace is not None:
             problem = replace(problem, limits=replace(problem.limits, latency_ns=None))
         limit_s = request.time_limit_s if self.time_limit_s is None else self.time_limit_s
-        space = space_of(module)
+        space = space_of(module, problem)
         seeker = Seeker(problem, space, Effort(SOLVER_SECONDS * limit_s, env.seed))
         seeker.solve = _Kept(seeker, env.cache, f"front-cell-{VERSION} {_digest(problem)} {space!r} {env.seed}").solved
         errors, memories = max(self.error_levels, 1), max(self.memory_levels, 1)
@@ -78,13 +76,6 @@ class FindFront(Pass):
         found = _front(module, problem, seeker, cells, partial=partial)
         _warn(found, env)
         return module.with_fact(found, _merged(module, env, found))
-
-
-def space_of(module: Module) -> Space:
-    """Return the cuts that a request lets choose among."""
-    request, splits = module.fact(Request), module.fact(Splits).splits
-    wanted = positions_of_cut(request.cut, splits)
-    return LinearSpace(tuple(s.position for s in splits[1:-1] if not s.reason and (not wanted or s.position in wanted)))
 
 
 @dataclass(frozen=True)

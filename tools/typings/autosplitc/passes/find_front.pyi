@@ -1,0 +1,1 @@
+from passes.find_front import *
