@@ -125,7 +125,7 @@ def _row(piece: Piece) -> tuple[str, ...]:
     return (
         _rate(piece.low_bps),
         _rate(piece.high_bps),
-        f"split {plan.after}" if plan.kind == "split" else plan.kind.replace("-", " "),
+        f"split {plan.after}{plan.extent}" if plan.kind == "split" else plan.kind.replace("-", " "),
         f"{plan.payload_bytes:,}",
         _ends(piece, line),
         _ends(piece, cloud[1]) if cloud else "-",

@@ -121,7 +121,7 @@ def few_text(drop: Drop, limit: float) -> str:
 
 def nearest_text(plan: Plan, drop: Drop) -> str:
     """Return a plan that missed the limit, and by what: `the split after "conv", 24.1 ms, loses 1.4 points, n = 500`."""
-    name = f'the split after "{plan.after}"' if plan.kind == "split" else "Edge-Only" if plan.kind == "edge-only" else "Cloud-Only"
+    name = f'the split after "{plan.after}"{plan.extent}' if plan.kind == "split" else "Edge-Only" if plan.kind == "edge-only" else "Cloud-Only"
     return f"{name}, {plan.typical_s * 1e3:.4g} ms, loses {lost_text(drop)}"
 
 

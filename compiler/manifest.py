@@ -43,6 +43,7 @@ def make_manifest(module: Module, edge: Target, folder: Path) -> Json:
             "kind": plan.kind,
             "after": plan.after,
             "position": plan.position,
+            "edge_ops": list(plan.edge_ops),
             "solution": choice.index + 1,
             "why": choice.why,
             "proof": plan.proof,

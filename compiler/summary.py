@@ -51,7 +51,7 @@ def summary(result: Result) -> str:
 
 
 def _decision(plan: Plan) -> str:
-    name = {"split": f'SPLIT after "{plan.after}"', "cloud-only": "CLOUD-ONLY", "edge-only": "EDGE-ONLY"}[plan.kind]
+    name = {"split": f'SPLIT after "{plan.after}"{plan.extent}', "cloud-only": "CLOUD-ONLY", "edge-only": "EDGE-ONLY"}[plan.kind]
     at = "" if plan.latency_p50_s is None else " at a rate of the trace"
     proof = f"optimal{at}, proven" if plan.proof == "optimal" else f"feasible, at most {plan.gap:.1%} from the optimum{at}"
     return f"{name}   [{proof}]" + ("" if plan.feasible else "   [breaks a constraint]")
@@ -153,7 +153,7 @@ def _solutions(result: Result) -> str:
     rows: list[tuple[str, ...]] = [(" #", "plan", *latencies, "sent B", "RAM", *measured, "")]
     for i in kept:
         plan = plans[i]
-        name = f"split {plan.after}" if plan.kind == "split" else plan.kind.replace("-", " ")
+        name = f"split {plan.after}{plan.extent}" if plan.kind == "split" else plan.kind.replace("-", " ")
         note = "; ".join(("chosen", *plan.violations) if i == chosen else plan.violations)
         latency_s = (plan.latency_p50_s, plan.latency_p95_s) if traced else (plan.latency_s,)
         figures = (*(_ms(s or 0.0) for s in latency_s), f"{plan.payload_bytes:,}", size_text(plan.ram_bytes))

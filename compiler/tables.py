@@ -7,8 +7,8 @@ import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from autosplitc.ir import Module
-from autosplitc.passes import Choice, Env, Layer, NamedBits, Plan, Solutions, plan_layers
+from autosplitc.ir import Graph, Module
+from autosplitc.passes import Choice, Env, Layer, NamedBits, Plan, Solutions, crossing_of, edge_names, plan_layers
 
 SOLUTION_COLUMNS = (
     "number",
@@ -16,6 +16,7 @@ SOLUTION_COLUMNS = (
     "kind",
     "after",
     "position",
+    "crossing",
     "latency_ms",
     "latency_p50_ms",
     "latency_p95_ms",
@@ -56,10 +57,12 @@ LAYER_COLUMNS = (
 def solutions_csv(module: Module) -> str:
     """Return every solution, numbered from 1 as `--pick` takes them. `error` is the sum over all tensors in the measure of `--sensitivity`.
 
-    Latencies are in ms, and predicted but for the parts that `edge_measured_ms` and `cloud_measured_ms` name (see docs/profile.md).
+    `position` is the number of ops on the edge, `after` the last of them, `crossing` the tensors that cross. Latencies are in ms, and
+    predicted but for the parts that `edge_measured_ms` and `cloud_measured_ms` name (see docs/profile.md).
     """
     chosen = module.fact(Choice).index
-    return csv_text(SOLUTION_COLUMNS, (_solution(i, plan, i == chosen) for i, plan in enumerate(module.fact(Solutions).plans)))
+    plans = module.fact(Solutions).plans
+    return csv_text(SOLUTION_COLUMNS, (_solution(i, plan, i == chosen, module.main) for i, plan in enumerate(plans)))
 
 
 def layers_csv(module: Module, env: Env) -> str:
@@ -87,13 +90,14 @@ def bits_in_use(named: Iterable[NamedBits]) -> str:
     return " ".join(f"{count}x{bits}" for bits, count in sorted(counts.items()))
 
 
-def _solution(index: int, plan: Plan, chosen: bool) -> tuple[object, ...]:
+def _solution(index: int, plan: Plan, chosen: bool, graph: Graph) -> tuple[object, ...]:
     return (
         index + 1,
         int(chosen),
         plan.kind,
         plan.after,
         plan.position,
+        " ".join(crossing_of(graph, edge_names(graph, plan))),
         milliseconds(plan.latency_s),
         *(None if s is None else milliseconds(s) for s in (plan.latency_p50_s, plan.latency_p95_s)),
         *(milliseconds(s) for s in (plan.edge_s, plan.link_s, plan.cloud_s)),

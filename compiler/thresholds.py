@@ -46,7 +46,7 @@ def thresholds_table(results: Sequence[Result]) -> str:
     for result in results:
         plan, found = result.best, result.measurements["accuracy"]
         low, high = found["interval95"] or (None, None)
-        name = f"split {plan.after}" if plan.kind == "split" else plan.kind.replace("-", " ")
+        name = f"split {plan.after}{plan.extent}" if plan.kind == "split" else plan.kind.replace("-", " ")
         interval = "" if low is None or high is None else f"{100 * low:.2f}..{100 * high:.2f} %"
         share = _share(result)
         rows.append(

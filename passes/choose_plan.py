@@ -119,10 +119,10 @@ def _no_split(plans: tuple[Plan, ...], plan: Plan, splits: Splits) -> str:
     """Return why the fastest split did not win."""
     split = next((p for p in plans if p.kind == "split"), None)
     if split is not None and split.violations:
-        return f'the nearest split, after "{split.after}", breaks a limit: {", ".join(split.violations)}'
+        return f'the nearest split, after "{split.after}"{split.extent}, breaks a limit: {", ".join(split.violations)}'
     if split is not None:
         slower = plan.kind == "cloud-only" and split.typical_s >= plan.typical_s
         opening = "no split is faster: the most promising one" if slower else "the best split"
-        return f'{opening}, after "{split.after}", takes {split.typical_s * 1e3:.1f} ms'
+        return f'{opening}, after "{split.after}"{split.extent}, takes {split.typical_s * 1e3:.1f} ms'
     reason = next((s.reason for s in splits.splits[1:-1] if s.reason), "")
     return f"no split can be made: {reason}" if reason else "there is nothing to split"

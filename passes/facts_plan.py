@@ -93,6 +93,11 @@ class Plan:
         return self.edge_s + self.link_s + self.cloud_s
 
     @property
+    def extent(self) -> str:
+        """How many ops are on the edge, ` (45 ops)`, where the last one does not tell; "" for a prefix of the order."""
+        return f" ({len(self.edge_ops)} ops)" if self.edge_ops else ""
+
+    @property
     def typical_s(self) -> float:
         """The latency that plans are compared by: the median over the link's trace; without a trace `latency_s`."""
         return self.latency_s if self.latency_p50_s is None else self.latency_p50_s

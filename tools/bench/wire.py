@@ -77,7 +77,7 @@ def plans(module: Module, wire_bits: int, cut: tuple[str, ...]) -> tuple[Plan, .
 
 def _cells(cut: Cut) -> tuple[str, ...]:
     plan = cut.plan
-    name = f"split {plan.after}" if plan.kind == "split" else plan.kind
+    name = f"split {plan.after}{plan.extent}" if plan.kind == "split" else plan.kind
     times = (plan.edge_s, plan.link_s, plan.cloud_s, plan.latency_s)
     return (name, f"{plan.payload_bytes:,}", f"{plan.storage_bytes / 1e6:.2f}", *(f"{s * 1e3:.1f}" for s in times), f"{cut.ratio:.3f}")
 
