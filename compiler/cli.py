@@ -24,6 +24,7 @@ _COMMANDS = {
     "profile": "autosplitc.cli_profile:profile_command",
     "explain": "autosplitc.cli_explain:explain_command",
     "diff": "autosplitc.cli_explain:diff_command",
+    "report": "autosplitc.cli_report:report_command",
     "verify": "autosplitc.cli_verify:verify_command",
     "targets": "autosplitc.cli_targets:targets_command",
     "zoo": "autosplitc.zoo.cli:zoo",
