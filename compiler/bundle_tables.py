@@ -23,7 +23,10 @@ PROBLEM = "problem.json"
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A row of solutions.csv. typical_s: the latency that plans are compared by, see `Plan.typical_s`."""
+    """A row of solutions.csv.
+
+    typical_s: the latency that plans are compared by, see `Plan.typical_s`. over_trace: it is the median over a trace of the link.
+    """
 
     number: int
     chosen: bool
@@ -40,6 +43,7 @@ class Listed:
     error: float
     feasible: bool
     violations: str
+    over_trace: bool = False
 
     @property
     def latency_s(self) -> float:
@@ -92,8 +96,8 @@ def bundle_manifest(folder: Path) -> Json:
     return manifest
 
 
-def problem_of(folder: Path) -> tuple[Problem, dict[int, str]]:
-    """Return the planning problem of a bundle, and why cuts at positions cannot be taken where the problem itself does not tell.
+def problem_of(folder: Path) -> tuple[Problem, frozenset[int]]:
+    """Return the planning problem of a bundle, and the values that can cross no cut for what they are, which the problem does not tell.
 
     Raises CompileError: AS632 there is none, AS641 to AS643 it is damaged.
     """
@@ -102,8 +106,8 @@ def problem_of(folder: Path) -> tuple[Problem, dict[int, str]]:
         message = "the bundle has no problem.json, for an earlier version wrote it"
         raise CompileError(Diagnostic("AS632", message, str(folder), hint="compile again"))
     problem, found = read_problem(path)
-    refused: Json = found.get("about", {}).get("refused", {})
-    return problem, {int(position): str(reason) for position, reason in refused.items()}
+    barred = frozenset(found.get("about", {}).get("barred", ()))
+    return problem, frozenset(i for i, value in enumerate(problem.values) if value.name in barred)
 
 
 def damaged(path: Path, error: Exception) -> CompileError:
@@ -147,4 +151,5 @@ def _listed(row: dict[str, str]) -> Listed:
         error=float(row["error"]),
         feasible=row["feasible"] == "1",
         violations=row["violations"],
+        over_trace=bool(row["latency_p50_ms"]),
     )

@@ -157,7 +157,7 @@ def notes_of(case: Case) -> tuple[str, ...]:
         notes.append("accuracy is measured, errors are predicted: what follows takes no more predicted error than the chosen plan has")
     if case.forced:
         notes.append(f"the planner did not choose: {case.forced} did")
-    if case.chosen.typical_s != case.chosen.latency_s:
+    if case.chosen.over_trace:
         notes.append("the plan was chosen by the median over a trace of the link; what follows is at the median rate")
     if case.decision.get("proof") != "optimal":
         notes.append("the time limit ended the search before the proof: a faster plan may exist")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from autosplitc.ir import CompileError, Diagnostic
-from autosplitc.passes import Assignment, Cut, Figures, LinearSpace, Only, Problem, Space, cut_of, evaluate
+from autosplitc.passes import Assignment, ClosedSpace, Cut, Figures, LinearSpace, Only, Problem, Space, cut_of, evaluate
 
 from .bundle_tables import Listed, bundle_manifest, json_of, layer_rows, listed_plans, problem_of
 
@@ -19,8 +19,7 @@ class Case:
     """A plan to explain.
 
     cut, bits: of the chosen plan. plans: all that were listed, the fastest first. options: the request. input_shapes: of the model, by
-    name. accuracy: what measurements.json says of it, None where nothing bounded it. refused: why cuts at positions cannot be taken, where
-    the problem itself does not tell.
+    name. accuracy: what measurements.json says of it, None where nothing bounded it. barred: values that can cross no cut.
     """
 
     problem: Problem
@@ -31,7 +30,7 @@ class Case:
     decision: Mapping[str, Any]
     input_shapes: Mapping[str, Sequence[int | str | None]]
     accuracy: Mapping[str, Any] | None = None
-    refused: Mapping[int, str] | None = None
+    barred: frozenset[int] = frozenset()
 
     @cached_property
     def figures(self) -> Figures:
@@ -74,12 +73,23 @@ class Case:
         return replace(self.problem, limits=replace(self.problem.limits, error=self.figures.error))
 
     @cached_property
+    def refused(self) -> Mapping[int, str]:
+        """Why cuts at positions of the order cannot be taken, where the problem itself does not tell."""
+        found: dict[int, str] = {}
+        for v in sorted(self.barred):
+            value, made, readers = self.problem.values[v], self.problem.producer.get(v, -1), self.problem.readers[v]
+            last = -1 if value.constant else max(readers, default=-1)
+            found.update((position, f"{value.name!r} cannot be sent") for position in range(made + 1, last + 1))
+        return found
+
+    @cached_property
     def space(self) -> Space:
         """The cuts that the planner chose among."""
         if self.options.get("cut"):
             return Only(self.cut.ops)
-        refused = self.refused or {}
-        return LinearSpace(tuple(p for p in range(len(self.problem.ops) + 1) if p not in refused))
+        if self.options.get("space") == "dag":
+            return ClosedSpace(ends=True, barred=self.barred)
+        return LinearSpace(tuple(p for p in range(len(self.problem.ops) + 1) if p not in self.refused))
 
 
 def read_case(folder: Path) -> Case:
@@ -89,7 +99,7 @@ def read_case(folder: Path) -> Case:
     file of it is damaged, AS634 the folder holds several bundles; AS64x its planning problem is damaged.
     """
     manifest = bundle_manifest(folder)
-    problem, refused = problem_of(folder)
+    problem, barred = problem_of(folder)
     rows = layer_rows(folder)
     index = {op.name: i for i, op in enumerate(problem.ops)}
     names = [row["node"] for row in rows if row["side"] == "edge" and row["kind"] != "pack"]
@@ -117,7 +127,7 @@ def read_case(folder: Path) -> Case:
         decision=manifest["decision"],
         input_shapes={value["name"]: value["shape"] or () for value in manifest["graphs"]["edge"]["inputs"]},
         accuracy=measured.get("accuracy"),
-        refused=refused,
+        barred=barred,
     )
 
 

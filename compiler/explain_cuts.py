@@ -137,7 +137,7 @@ def _not_chosen(case: Case, plan: Listed) -> str:
 def _bare_row(case: Case, position: int, bound_ns: int) -> CutRow:
     """Return the row of a cut that is not listed: refused, or with a bound."""
     count = len(case.problem.ops)
-    refusal = (case.refused or {}).get(position) or cut_of(case.problem, range(position)).refusal
+    refusal = case.refused.get(position) or cut_of(case.problem, range(position)).refusal
     bound_s = bound_ns * 1e-9
     reason = refusal
     if not refusal:

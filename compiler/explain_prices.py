@@ -153,8 +153,10 @@ def error_of_tenth_point(case: Case) -> float | None:
 
     The drop is taken as a straight line between the chosen plan and the next one of more error. None where none was measured.
     """
+    if case.accuracy is None:
+        return None
     errors = {p.number: p.error for p in case.plans}
-    trials: list[dict[str, Any]] = list((case.accuracy or {}).get("evaluations", ()))
+    trials: list[dict[str, Any]] = list(case.accuracy.get("evaluations", ()))
     drops = {t["solution"]: t["drop"] for t in trials if t.get("drop") is not None and t["kind"] == case.kind}
     own = case.chosen.number
     if own not in drops:

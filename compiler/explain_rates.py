@@ -112,6 +112,8 @@ def at_rate(problem: Problem, rate_bps: int) -> Problem:
 def line_of(problem: Problem, solution: Solution) -> Line:
     """Return a plan's latency by rate; the planner rounds every part that is sent, and every packet's header, to whole nanoseconds."""
     figures, link = solution.figures, problem.link
+    if not figures.payload_bytes:
+        return Line(fixed_ns(link, figures), 0)
     parts = len(solution.cut.crossing) + len(solution.cut.results) + link.packets(figures.payload_bytes)
     return Line(fixed_ns(link, figures), message_bits(link, figures.payload_bytes), 1 + -(-parts // 2))
 

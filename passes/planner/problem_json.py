@@ -57,11 +57,16 @@ def problem_from_json(found: Json, location: str = "problem.json") -> Problem:
 def dumped_problem(module: Module, env: Env) -> Json:
     """Return the planning problem of `main` with what readers want to know of the model: its source, and the kind of every op.
 
-    Raises CompileError (AS151) as `build` does.
+    `barred` names the values that cross no cut for what they are. Raises CompileError (AS151) as `build` does.
     """
+    from ..enumerate_splits import unsendable  # it imports this package
+
     request = module.fact(Request)
-    about = {name: getattr(request, name) for name in ("source", "source_sha256", "edge", "cloud", "net", "space")}
-    found = problem_to_json(build(module, env))
+    about: Json = {name: getattr(request, name) for name in ("source", "source_sha256", "edge", "cloud", "net", "space")}
+    problem = build(module, env)
+    found = problem_to_json(problem)
+    barred = unsendable(module.main)
+    about["barred"] = [value.name for value in problem.values if value.name in barred]
     for record, op in zip(found["ops"], module.main.ops, strict=True):
         record["kind"] = op.kind
     return {"schema": PROBLEM_SCHEMA, "about": {**about, "measure": module.fact(Sensitivity).measure}, **found}
