@@ -19,6 +19,7 @@ from .hooks import Hooks
 from .interop import QONNX, in_form, write_overrides
 from .manifest import Json
 from .measure import measure_bundle
+from .report import write_report
 from .result import Result
 from .thresholds import folder_name, thresholds_csv
 
@@ -27,7 +28,7 @@ from .thresholds import folder_name, thresholds_csv
 class Emission:
     """What bundles are made with. place: where they end up, for diagnostics and results; they are built in a folder beside it.
 
-    original: the model as it was given; None where only a dump of it is known.
+    original: the model as it was given; None where only a dump of it is known. report: whether report.html is written too.
     """
 
     env: Env
@@ -35,6 +36,7 @@ class Emission:
     place: Path
     hooks: Hooks
     original: Graph | None = None
+    report: bool = True
 
     def emit(
         self,
@@ -75,7 +77,9 @@ class Emission:
             write_measurements(measurements, folder)
             if self.original is not None:
                 write_overrides(module, self.original, self.env, folder)
-            return in_form(module, self.env, folder, manifest), measurements
+            manifest = in_form(module, self.env, folder, manifest)
+        self._report(folder)
+        return manifest, measurements
 
     def emit_all(
         self, decisions: Sequence[Decision], names: Sequence[str], evaluation: Evaluation, folder: Path, *, temporary: bool
@@ -105,6 +109,7 @@ class Emission:
             results.append(self.result(decision.module, manifest, measurements, sub=name))
         with writing_to(self.place):
             (folder / THRESHOLDS).write_text(thresholds_csv(results), encoding="utf-8")
+        self._report(folder)
         first = results[0]
         return self.result(first.module, first.manifest, first.measurements, results=results, temporary=temporary)
 
@@ -121,6 +126,12 @@ class Emission:
         """Return the result of a bundle that ends up at `place`, or at `sub` in it."""
         seen = (tuple(self.hooks.warnings), tuple(self.hooks.timings))
         return Result(module, self.place / sub, manifest, measurements, *seen, temporary, tuple(results))
+
+    def _report(self, folder: Path) -> None:
+        """Write the report of a folder, whose other files are there."""
+        if self.report:
+            with self.hooks.timed("report"), writing_to(self.place):
+                write_report(folder)
 
     def _warn(self, warning: Diagnostic) -> None:
         """Pass a warning on, once."""
