@@ -9,7 +9,7 @@ from .cut import Cut, Wire, cut_of, live_values, prefix, wire_choices
 from .error_tables import ErrorScale, bounded, error_rows, error_scale, wire_rows
 from .evaluate import Figures, evaluate, excess
 from .exhaustive import Found as ExhaustiveFound
-from .exhaustive import assignments, exhaustive
+from .exhaustive import assignment_count, assignments, closed_sets, exhaustive
 from .formulate import assignment, formulate
 from .fronts import Cell, Seeker, undominated_figures
 from .instance import FORBIDDEN, Instance, Linear, Overlapped, Packets, Pair, Var
@@ -78,6 +78,7 @@ __all__ = [
     "all_values",
     "ascended",
     "assignment",
+    "assignment_count",
     "assignments",
     "at_levels",
     "best_effort",
@@ -85,6 +86,7 @@ __all__ = [
     "branched",
     "buffers",
     "build",
+    "closed_sets",
     "cut_of",
     "dumped_problem",
     "error_rows",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 
 from .cut import Cut, prefix, wire_choices
 from .evaluate import Figures, evaluate, excess
@@ -39,6 +40,15 @@ def exhaustive(problem: Problem, cuts: Iterable[Cut] | None = None) -> Found | N
     return best
 
 
+def closed_sets(problem: Problem) -> Iterator[tuple[int, ...]]:
+    """Yield every set of ops that is closed under predecessors, from none to all."""
+    needed = [frozenset(problem.producer[v] for v in op.reads if v in problem.producer) for op in problem.ops]
+    found: list[tuple[int, ...]] = [()]
+    for i, before in enumerate(needed):
+        found += [(*ops, i) for ops in found if before.issubset(ops)]
+    yield from sorted(found, key=lambda ops: (len(ops), ops))
+
+
 def assignments(problem: Problem, cut: Cut) -> Iterator[Assignment]:
     """Yield every assignment of bits that a cut admits, whatever it costs."""
     weight_bits = [problem.weights[w].bits for w in cut.weights]
@@ -54,3 +64,9 @@ def assignments(problem: Problem, cut: Cut) -> Iterator[Assignment]:
             sent = {wire.value: w for wire, w in zip(cut.wires, wires, strict=True)}
             for weights in product(*weight_bits):
                 yield Assignment(dict(zip(cut.weights, weights, strict=True)), held, sent)
+
+
+def assignment_count(problem: Problem, cut: Cut) -> int:
+    """Return how many assignments of bits a cut has, those counted whose wires have more bits than what they are made of."""
+    choices = [problem.weights[w].bits for w in cut.weights] + [problem.groups[g].bits for g in cut.acts]
+    return prod(map(len, [*choices, *(problem.values[wire.value].wire_bits for wire in cut.wires)]))

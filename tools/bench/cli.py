@@ -9,6 +9,9 @@ import click
 _BENCHMARKS = {
     "accuracy": "accuracy",
     "costs": "costs",
+    "exhaustive": "exhaustive",
+    "front": "front",
+    "growth": "growth",
     "measured": "measured",
     "models": "models",
     "resnet50": "resnet50",
