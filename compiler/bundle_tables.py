@@ -26,6 +26,7 @@ class Listed:
     """A row of solutions.csv.
 
     typical_s: the latency that plans are compared by, see `Plan.typical_s`. over_trace: it is the median over a trace of the link.
+    crossing: words of the names of the tensors that cross, sorted; empty where the table does not tell.
     """
 
     number: int
@@ -44,6 +45,7 @@ class Listed:
     feasible: bool
     violations: str
     over_trace: bool = False
+    crossing: tuple[str, ...] = ()
 
     @property
     def latency_s(self) -> float:
@@ -152,4 +154,5 @@ def _listed(row: dict[str, str]) -> Listed:
         feasible=row["feasible"] == "1",
         violations=row["violations"],
         over_trace=bool(row["latency_p50_ms"]),
+        crossing=tuple(sorted(row.get("crossing", "").split())),
     )

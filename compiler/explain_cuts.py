@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -26,8 +26,9 @@ HALF_NS = 0.5e-9
 
 @dataclass(frozen=True, slots=True)
 class CutRow:
-    """A cut. position: ops on the edge; after: the last of them; ops: which, where they are no prefix of the order, else empty.
+    """A cut. position: ops on the edge; after: the last of them; prefix: whether they are the first ones of the order.
 
+    ops: which they are, for the chosen cut and its neighbours where that is no prefix; else empty.
     number: its row in solutions.csv. latency_s: of its best plan, at least so much where `basis` is `bound`. edge_s, link_s, cloud_s,
     payload_bytes, ram_bytes: None where they are not known without a solve. reason: why it was not chosen.
     """
@@ -46,25 +47,43 @@ class CutRow:
     reason: str
     number: int | None = None
     ops: tuple[int, ...] = ()
+    prefix: bool = True
 
 
 def cut_rows(case: Case, *, all_cuts: bool = False) -> tuple[CutRow, ...]:
-    """Return the chosen cut, its neighbours in the order of ops, the best others listed, Cloud-Only and Edge-Only; or all cuts.
+    """Return the chosen cut, its neighbours, the best others listed, Cloud-Only and Edge-Only; or all cuts of the order.
 
-    Nothing is solved: cuts that are not listed have a lower bound on their latency.
+    Neighbours of a prefix are those next to it in the order; of another cut those with an op more or less on the edge. Nothing is solved:
+    cuts that are not listed have a lower bound on their latency, or no figure at all where they are no prefix.
     """
     count, at = len(case.problem.ops), len(case.cut.ops)
     bounds = prefix_bounds(case.bounded)
     own = _chosen_row(case)
     listed = [plan for plan in _best_listed(case) if not plan.chosen]
     best = sorted(listed, key=lambda p: (not p.feasible, p.typical_s))[:OTHERS]
-    strangers = [_listed_row(case, plan) for plan in best if not _is_prefix(case, plan)]
+    strangers = [replace(_listed_row(case, plan), prefix=False) for plan in best if not _is_prefix(case, plan)]
     prefixes = {plan.position: _listed_row(case, plan) for plan in listed if _is_prefix(case, plan)}
-    prefixes |= {} if own.ops else {at: own}
-    near = range(max(at - NEIGHBOURS, 0), min(at + NEIGHBOURS, count) + 1)
-    shown = range(count + 1) if all_cuts else sorted({0, count, *near, *(p.position for p in best if _is_prefix(case, p))})
+    shown = range(count + 1) if all_cuts else {0, count, *(p.position for p in best if _is_prefix(case, p))}
+    if own.prefix:
+        prefixes[at] = own
+        shown = {*shown, *range(max(at - NEIGHBOURS, 0), min(at + NEIGHBOURS, count) + 1)}
+    else:
+        strangers += [own, *_beside(case)]
     rows = [prefixes.get(position) or _bare_row(case, position, bounds[position]) for position in shown]
-    return tuple(sorted([*rows, *strangers, *([own] if own.ops else [])], key=lambda row: (row.position, not row.chosen)))
+    return tuple(sorted([*rows, *strangers], key=lambda row: (row.position, not row.chosen, row.after)))
+
+
+def _beside(case: Case) -> Iterator[CutRow]:
+    """Yield the cuts with one op more or less on the edge than a chosen one that is no prefix, those of the latest ops first."""
+    problem, here = case.problem, frozenset(case.cut.ops)
+    ready = [i for i, op in enumerate(problem.ops) if i not in here and all(problem.producer.get(v, i) in {*here, i} for v in op.reads)]
+    ends = [i for i in case.cut.ops if not any(r in here for v in problem.ops[i].makes for r in problem.readers[v])]
+    found = [*(here | {i} for i in ready[-NEIGHBOURS:]), *(here - {i} for i in ends[-NEIGHBOURS:])]
+    for ops in (tuple(sorted(ops)) for ops in found):
+        if 0 < len(ops) < len(problem.ops):
+            refusal = cut_of(problem, ops).refusal
+            row = _unknown_row(case, len(ops), refusal or "no plan for it is among the best", refused=bool(refusal))
+            yield replace(row, after=problem.ops[ops[-1]].name, ops=ops, prefix=ops == tuple(range(len(ops))))
 
 
 def solved_row(case: Case, row: CutRow, solution: Solution | None) -> CutRow:
@@ -90,20 +109,26 @@ def _with_parts(row: CutRow, figures: Figures) -> CutRow:
 
 def _best_listed(case: Case) -> list[Listed]:
     """Return for each cut the plan to show: the chosen, else the fastest that keeps the limits, else the fastest."""
-    found: dict[tuple[int, str], Listed] = {}
+    found: dict[tuple[int, str, tuple[str, ...]], Listed] = {}
     for plan in sorted(case.plans, key=lambda p: (not p.chosen, not p.feasible, p.typical_s, p.number)):
-        found.setdefault((plan.position, plan.after), plan)
+        found.setdefault((plan.position, plan.after, plan.crossing), plan)
     return list(found.values())
 
 
 def _is_prefix(case: Case, plan: Listed) -> bool:
-    """Whether the last op of a listed plan's cut is the one that stands there in the order."""
-    return plan.after == (case.problem.ops[plan.position - 1].name if plan.position else "")
+    """Whether a listed plan's cut is a prefix: its last op is the one that stands there in the order, and the same values cross."""
+    problem = case.problem
+    if plan.after != (problem.ops[plan.position - 1].name if plan.position else ""):
+        return False
+    if not plan.crossing or case.options.get("space") != "dag":
+        return True
+    crossing = cut_of(problem, range(plan.position)).crossing
+    return plan.crossing == tuple(sorted(word for v in crossing for word in problem.values[v].name.split()))
 
 
 def _chosen_row(case: Case) -> CutRow:
     ops = case.cut.ops if case.cut.ops != tuple(range(len(case.cut.ops))) else ()
-    return replace(_with_parts(_listed_row(case, case.chosen), case.figures), ops=ops)
+    return replace(_with_parts(_listed_row(case, case.chosen), case.figures), ops=ops, prefix=not ops)
 
 
 def _listed_row(case: Case, plan: Listed) -> CutRow:
@@ -135,21 +160,25 @@ def _not_chosen(case: Case, plan: Listed) -> str:
 
 
 def _bare_row(case: Case, position: int, bound_ns: int) -> CutRow:
-    """Return the row of a cut that is not listed: refused, or with a bound."""
-    count = len(case.problem.ops)
+    """Return the row of a prefix that is not listed: refused, or with a bound."""
     refusal = case.refused.get(position) or cut_of(case.problem, range(position)).refusal
+    if refusal:
+        return _unknown_row(case, position, refusal, refused=True)
     bound_s = bound_ns * 1e-9
-    reason = refusal
-    if not refusal:
-        slower = bound_s > case.figures.latency_ns * 1e-9
-        reason = f"at least {milliseconds_text(bound_s)} at any bits" if slower else "no plan for it is among the best"
+    slower = bound_s > case.figures.latency_ns * 1e-9
+    reason = f"at least {milliseconds_text(bound_s)} at any bits" if slower else "no plan for it is among the best"
+    return replace(_unknown_row(case, position, reason, refused=False), latency_s=bound_s)
+
+
+def _unknown_row(case: Case, position: int, reason: str, *, refused: bool) -> CutRow:
+    count = len(case.problem.ops)
     return CutRow(
         position=position,
         after=case.problem.ops[position - 1].name if position else "",
         kind="edge-only" if position == count else "split" if position else "cloud-only",
         chosen=False,
-        basis="refused" if refusal else "bound",
-        latency_s=None if refusal else bound_s,
+        basis="refused" if refused else "bound",
+        latency_s=None,
         edge_s=None,
         link_s=None,
         cloud_s=None,

@@ -72,7 +72,7 @@ class _Asking:
             return row
         problem = self.case.bounded
         try:
-            return solved_row(self.case, row, self.what_if.best_of(problem, cut_of(problem, range(row.position))))
+            return solved_row(self.case, row, self.what_if.best_of(problem, cut_of(problem, row.ops or range(row.position))))
         except OutOfTimeError:
             self.late = True
             return row

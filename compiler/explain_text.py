@@ -47,6 +47,7 @@ def _cuts(rows: Iterable[CutRow]) -> str:
     table = [(" ", "OPS", "CUT", "MS", "EDGE", "LINK", "CLOUD", "SENT B", "RAM", "")]
     for row in rows:
         name = "cloud only" if row.kind == "cloud-only" else "edge only" if row.kind == "edge-only" else row.after
+        name += "" if row.prefix else " (no prefix)"
         total = "-" if row.latency_s is None else f">= {_ms(row.latency_s)}" if row.basis == "bound" else _ms(row.latency_s)
         edge, link, cloud = ("-" if s is None else _ms(s) for s in (row.edge_s, row.link_s, row.cloud_s))
         sent = "-" if row.payload_bytes is None else f"{row.payload_bytes:,}"

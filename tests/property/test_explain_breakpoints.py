@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from math import ceil, floor
 from typing import Protocol
@@ -12,7 +13,7 @@ from autosplitc.explain import Price
 from autosplitc.explain_case import Case
 from autosplitc.explain_prices import Question, error_price, ram_price
 from autosplitc.explain_rates import at_rate, line_of, memory_stays, rate_stays
-from autosplitc.passes.planner import Effort, LinearSpace, Problem, Solution, WhatIf, search
+from autosplitc.passes.planner import Effort, Limits, LinearSpace, Problem, Solution, WhatIf, search
 
 SEEDS = range(40)
 
@@ -87,9 +88,8 @@ def test_error(problems: Problems, seed: int) -> None:
     agrees(question, error_price(question), lambda units: replace(question.problem.limits, error=units), 1 / question.problem.error_unit)
 
 
-def agrees(question: Question, price: Price, limits: object, scale: float) -> None:
+def agrees(question: Question, price: Price, limits: Callable[[int], Limits], scale: float) -> None:
     """Check a price against solves at the amount at which the plan is said to change, and below."""
-    assert callable(limits)
     assert question.base is not None
     own_ns = question.base.figures.latency_ns
     free = best(replace(question.problem, limits=limits(10**13)))
@@ -98,7 +98,9 @@ def agrees(question: Question, price: Price, limits: object, scale: float) -> No
     assert (price.binding == "binds") == (free.figures.latency_ns < own_ns)
     if price.changes_at is None or price.changes_from is None:
         return
-    at, before = (best(replace(question.problem, limits=limits(round(scale * amount)))) for amount in (price.changes_at, price.changes_from))
+    at, before = (
+        best(replace(question.problem, limits=limits(round(scale * amount)))) for amount in (price.changes_at, price.changes_from)
+    )
     assert at is not None
     assert at.figures.latency_ns < own_ns
     assert before is not None

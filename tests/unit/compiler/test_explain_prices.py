@@ -11,8 +11,10 @@ from autosplitc.bundle_tables import Listed
 from autosplitc.explain import Deep, Explanation, Price, Stays, explain
 from autosplitc.explain_case import Case
 from autosplitc.explain_deep import deepen
+from autosplitc.explain_text import explanation_text
 from autosplitc.passes.planner import (
     NONE,
+    ClosedSpace,
     Effort,
     Group,
     Limits,
@@ -208,3 +210,58 @@ def test_cuts_say_why_they_were_not_chosen() -> None:
         (1, "split", True, "chosen"),
         (2, "edge-only", False, "slower by 8.4 ms (6.22 x)"),
     ]
+
+
+def diamond() -> Problem:
+    """`slow` and `thin` both read the input; `join` reads both. Only `thin` makes little of much: its cut is no prefix of the order."""
+
+    def op(name: str, reads: tuple[int, ...], result: int, edge_ns: int, cloud_ns: int) -> OpItem:
+        rows = (ZEROS,) * (len(reads) + 1)
+        table = ((edge_ns,) * 9,) * 9
+        return OpItem(name, tuple(map(Operand, reads)), (Operand(result),), False, (NONE, NONE), table, rows, cloud_ns)
+
+    return Problem(
+        values=(
+            Value("small", 10, 32, is_input=True),
+            Value("large", 1000, 32, is_input=True),
+            Value("s", 1000, 32),
+            Value("t", 10, 32),
+            Value("y", 10, 32, is_output=True),
+        ),
+        groups=(),
+        weights=(),
+        constants=(),
+        ops=(
+            op("slow", (0,), 2, 50_000_000, 100_000),
+            op("thin", (1,), 3, 100_000, 50_000),
+            op("join", (2, 3), 4, 9_000_000, 100_000),
+        ),
+        link=Link(1_000_000, 0),
+        limits=FREE,
+        overlap=False,
+        packed=True,
+    )
+
+
+def test_a_cut_that_is_no_prefix_has_neighbours_of_its_own() -> None:
+    """40 bytes of the small input and 40 of `t`: 0.64 ms, 0.1 on the edge and 0.2 in the cloud."""
+    problem = diamond()
+    best = search(problem, ClosedSpace(ends=True), Effort(5.0, 0), 1).solutions[0]
+    assert best.cut.ops == (1,)
+    figures = best.figures
+    assert figures.latency_ns == 640_000 + 100_000 + 200_000
+    plan = Listed(1, True, "split", "thin", 1, 1e-4, 6.4e-4, 2e-4, 9.4e-4, 80, figures.ram_bits // 8, 0, 0.0, feasible=True, violations="")
+    options = {"space": "dag"}
+    case = Case(problem, best.cut, best.bits, (plan,), options, {"kind": "split", "proof": "optimal"}, {})
+    found, deep = deep_of(case)
+    rows = [(row.position, row.after, row.chosen, row.prefix, row.ops, row.basis) for row in found.cuts]
+    assert rows == [
+        (0, "", False, True, (), "solved"),
+        (1, "thin", True, False, (1,), "listed"),
+        (2, "thin", False, True, (0, 1), "solved"),
+        (3, "join", False, True, (), "solved"),
+    ]
+    assert found.cuts[0].reason == "slower by 31.6 ms (34.65 x)"
+    assert stays(deep, "rate").low == pytest.approx(640e9 / (59.1e6 - 0.3e6), rel=1e-6)
+    assert stays(deep, "rate").below == "Edge-Only"
+    assert "(no prefix)" in explanation_text(found)
