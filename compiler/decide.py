@@ -121,7 +121,8 @@ def few_text(drop: Drop, limit: float) -> str:
 
 def nearest_text(plan: Plan, drop: Drop) -> str:
     """Return a plan that missed the limit, and by what: `the split after "conv", 24.1 ms, loses 1.4 points, n = 500`."""
-    name = f'the split after "{plan.after}"{plan.extent}' if plan.kind == "split" else "Edge-Only" if plan.kind == "edge-only" else "Cloud-Only"
+    ends = {"edge-only": "Edge-Only", "cloud-only": "Cloud-Only"}
+    name = ends.get(plan.kind, f'the split after "{plan.after}"{plan.extent}')
     return f"{name}, {plan.typical_s * 1e3:.4g} ms, loses {lost_text(drop)}"
 
 

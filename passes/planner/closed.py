@@ -74,7 +74,7 @@ class _Parting:
         for v in self.space.crossing or ():
             maker = self.problem.producer.get(v, NONE)
             edge |= bounds.before[maker] | 1 << maker if maker != NONE else 0
-        self._push(0, _Part(edge, bounds.cloud, self._ascended(edge, bounds.cloud, self._start(), ROOT_STEPS)[0]))
+        self._push(0, _Part(edge, bounds.cloud, self._ascended(edge, bounds.cloud, Prices(), ROOT_STEPS)[0]))
         while self.heap:
             bound, _, part = heappop(self.heap)
             if part.least is None:
@@ -83,7 +83,7 @@ class _Parting:
                     self._push(max(bound, least.bound_ns), _Part(part.edge, part.cloud, prices, least))
                 continue
             chosen = part.least.ops
-            if chosen not in (0, bounds.everything):
+            if chosen not in (0, bounds.everything) and self._is_wanted(chosen):
                 yield Candidate(bound, tuple(i for i in range(bounds.count) if chosen >> i & 1))
             if self.pushed > self.space.most_parts:
                 yield Candidate(bound, (), rest=True)
@@ -111,8 +111,10 @@ class _Parting:
                     yield edge | here | bounds.before[i], cloud
                 cloud |= here | bounds.after[i]
 
-    def _start(self) -> Prices:
-        return Prices()
+    def _is_wanted(self, chosen: int) -> bool:
+        """Whether all values cross that are to; the bounds have seen to it that no others do."""
+        wanted, readers = self.space.crossing, self.problem.readers
+        return wanted is None or all(any(not chosen >> r & 1 for r in readers[v]) for v in wanted)
 
     def _ascended(self, edge: int, cloud: int, start: Prices, steps: int) -> tuple[Prices, Least | None]:
         """Return prices with the best bound that some steps of subgradient ascent find, and where it is met."""

@@ -10,12 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autosplitc.passes.planner import (
+    ClosedSpace,
     Effort,
     ExhaustiveFound,
     LinearSpace,
     Solution,
     all_values,
     assignment,
+    closed_sets,
+    cut_of,
     evaluate,
     exhaustive,
     formulate,
@@ -50,6 +53,51 @@ def test_search_finds_what_exhaustive_search_finds(problems: Problems, seed: int
             assert evaluate(problem, solution.cut, solution.bits) == solution.figures
     best = search(problem, LinearSpace(positions), EFFORT)
     assert [merit(s) for s in best.solutions] == [merit(s) for s in found.solutions[:1]]
+
+
+@pytest.mark.parametrize("tight", [False, True])
+@pytest.mark.parametrize("pairwise", [False, True])
+@settings(max_examples=75, derandomize=True, deadline=None)
+@given(seed=st.integers(0, 10**9))
+def test_search_finds_the_fastest_of_all_closed_sets(problems: Problems, seed: int, pairwise: bool, tight: bool) -> None:
+    problem = problems.branching(seed, ops=7, pairwise=pairwise, tight=tight)
+    truth = exhaustive(problem, (cut_of(problem, ops) for ops in closed_sets(problem)))
+    found = search(problem, ClosedSpace(ends=True), EFFORT)
+    assert [merit(s) for s in found.solutions] == ([] if truth is None else [merit(truth)])
+    assert found.open_ns is None
+    for solution in found.solutions:
+        assert solution.proven
+        assert evaluate(problem, solution.cut, solution.bits) == solution.figures
+
+
+@settings(max_examples=100, derandomize=True, deadline=None)
+@given(seed=st.integers(0, 10**9))
+def test_closed_sets_come_each_once_by_bounds_that_hold(problems: Problems, seed: int) -> None:
+    problem = problems.branching(seed, ops=6)
+    candidates = list(ClosedSpace(ends=True).candidates(problem))
+    bounds = {c.ops: c.bound_ns for c in candidates}
+    assert [c.bound_ns for c in candidates] == sorted(bounds.values())
+    assert len(bounds) == len(candidates)
+    assert all(c.ops in set(closed_sets(problem)) for c in candidates)
+    for ops in closed_sets(problem):
+        truth = exhaustive(problem, [cut_of(problem, ops)])
+        assert truth is None or bounds[ops] <= truth.figures.latency_ns, ops
+
+
+@settings(max_examples=60, derandomize=True, deadline=None)
+@given(seed=st.integers(0, 10**9))
+def test_cuts_of_named_values_and_barred_ones_are_kept_to(problems: Problems, seed: int) -> None:
+    problem = problems.branching(seed, ops=6)
+    r = random.Random(seed)
+    cuts = [cut_of(problem, ops) for ops in closed_sets(problem)]
+    split = r.choice([c for c in cuts if 0 < len(c.ops) < len(problem.ops)])
+    same = [c for c in cuts[1:-1] if set(c.crossing) == set(split.crossing)]
+    found = search(problem, ClosedSpace(crossing=frozenset(split.crossing)), EFFORT)
+    assert merit(next(iter(found.solutions), None)) == merit(exhaustive(problem, same))
+    barred = frozenset(r.sample(range(len(problem.values)), 2))
+    kept = [c for c in cuts[1:-1] if not barred.intersection(c.crossing)]
+    found = search(problem, ClosedSpace(barred=barred), EFFORT)
+    assert merit(next(iter(found.solutions), None)) == merit(exhaustive(problem, kept))
 
 
 @settings(max_examples=60, derandomize=True, deadline=None)
