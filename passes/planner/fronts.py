@@ -16,8 +16,9 @@ from .cut import cut_of
 from .evaluate import Figures, excess
 from .formulate import formulate
 from .least_error import most_accurate
+from .prefix_bounds import Sweeps
 from .problem import Problem
-from .search import Solution, best_effort, rank, search
+from .search import Formed, Solution, best_effort, rank, search
 from .spaces import Candidate, Linear, Only, Space
 
 STRICTEST = 3
@@ -60,16 +61,21 @@ Solver = Callable[[Problem, Effort, int | None, int], Cell]
 
 @dataclass(frozen=True)
 class WithEdgeOnly:
-    """A space and, after its own cuts of the same bound, the cut with all ops on the edge."""
+    """A space and, after its own cuts of the same bound, the cut with all ops on the edge. sweeps: over the problem but for its limits."""
 
     inner: Space
-    ops: int
+    sweeps: Sweeps
 
     def candidates(self, problem: Problem) -> Iterator[Candidate]:
         """Yield the cuts, each once."""
-        whole = Linear([self.ops]).candidates(problem)
-        others = (c for c in self.inner.candidates(problem) if c.rest or len(c.ops) < self.ops)
-        yield from merge(others, whole, key=lambda c: c.bound_ns)
+        bounds = self.sweeps.bounds(problem.limits.error)
+        count = len(problem.ops)
+        whole = Candidate(bounds[count], tuple(range(count)))
+        if isinstance(self.inner, Linear):
+            others = iter(sorted(Candidate(bounds[p], tuple(range(p))) for p in set(self.inner.positions) if p < count))
+        else:
+            others = (c for c in self.inner.candidates(problem) if c.rest or len(c.ops) < count)
+        yield from merge(others, (whole,), key=lambda c: c.bound_ns)
 
 
 class Seeker:
@@ -81,7 +87,8 @@ class Seeker:
 
     def __init__(self, problem: Problem, space: Space, effort: Effort, known: Sequence[Solution] = ()) -> None:
         self.problem = problem
-        self.space = WithEdgeOnly(space, len(problem.ops))
+        self.space = WithEdgeOnly(space, Sweeps(problem))
+        self.formed = Formed()
         self.left_s, self.seed = effort.limit_s, effort.seed
         ends = (best_effort(problem, cut_of(problem, range(n)), effort) for n in dict.fromkeys((0, len(problem.ops))))
         self.ends = tuple(s for s in ends if s is not None)
@@ -129,7 +136,7 @@ class Seeker:
     def solved(self, problem: Problem, effort: Effort, below_ns: int | None, least_ns: int) -> Cell:
         """Return the fastest plan within the problem's limits that is faster than `below_ns`, no plan being faster than `least_ns`."""
         limits = problem.limits
-        found = search(problem, self.space, effort, below_ns=below_ns)
+        found = search(problem, self.space, effort, below_ns=below_ns, formed=self.formed)
         best = next(iter(found.solutions), None)
         reached_ns = below_ns if best is None else best.figures.latency_ns
         bound_ns = reached_ns if found.open_ns is None else max(found.open_ns, least_ns)

@@ -19,7 +19,9 @@ SCALE = 1024
 """Costs in a sweep are in ns / SCALE and multipliers whole, so that bounds are exact integers."""
 
 MULTIPLIERS = 8
-"""Multipliers to try besides 0: the first buys the whole error limit for the whole latency, each next one is a quarter."""
+"""Multipliers to try besides 0: the first buys the whole error limit for the whole latency or less, each next one is a quarter.
+
+They are powers of 4, so that problems that differ in limits alone can share sweeps."""
 
 Row: TypeAlias = Sequence[int]
 """Times in ns at 1..8 bits and float."""
@@ -30,13 +32,32 @@ Holder: TypeAlias = tuple[str, int]
 
 def prefix_bounds(problem: Problem) -> list[int]:
     """Return for every position 0..n a latency in ns that no plan with that prefix on the edge beats within the error limit."""
-    bounds = _Sweep(problem, 0).bounds()
-    if problem.limits.error is not None:
-        steepest = SCALE * max(bounds) // max(problem.limits.error, 1)
-        for k in range(MULTIPLIERS):
-            swept = _Sweep(problem, steepest // 4**k).bounds()
-            bounds = [max(pair) for pair in zip(bounds, swept, strict=True)]
-    return bounds
+    return Sweeps(problem).bounds(problem.limits.error)
+
+
+class Sweeps:
+    """Sweeps over a problem; problems that differ from it in limits on error, RAM, storage or latency alone have the same."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.kept: dict[int, list[tuple[int, int]]] = {}
+
+    def bounds(self, error: int | None) -> list[int]:
+        """Return for every position a latency in ns that no plan with that prefix on the edge beats within the limit on the error."""
+        bounds = self._at(0, 0)
+        if error is None:
+            return bounds
+        steepest = max(SCALE * max(bounds) // max(error, 1), 1)
+        first = (steepest.bit_length() + 1) // 2
+        for k in range(max(first - MULTIPLIERS + 1, 0), first + 1):
+            bounds = [max(pair) for pair in zip(bounds, self._at(4**k, error), strict=True)]
+        return bounds
+
+    def _at(self, multiplier: int, error: int) -> list[int]:
+        """Return the bounds that one multiplier gives."""
+        if multiplier not in self.kept:
+            self.kept[multiplier] = _Sweep(self.problem, multiplier).costs()
+        return [cloud_ns - (multiplier * error - cost) // SCALE for cloud_ns, cost in self.kept[multiplier]]
 
 
 @dataclass
@@ -61,26 +82,23 @@ class _Sweep:
         self.held: dict[Holder, _Held] = {}
         self.links: dict[tuple[int, int], dict[int, int]] = {}
 
-    def bounds(self) -> list[int]:
-        """Return the bound of every position."""
+    def costs(self) -> list[tuple[int, int]]:
+        """Return for every position the cloud's ns, and the least cost of all else."""
         problem = self.problem
         for v, value in enumerate(problem.values):
             if value.is_input and problem.readers[v]:
                 self._make(v)
         cloud = sum(op.cloud_ns for op in problem.ops)
-        found = [self._bound(cloud)]
+        found = [(cloud, self._cost())]
         for op in problem.ops:
             self._add(op)
             cloud -= op.cloud_ns
-            found.append(self._bound(cloud))
+            found.append((cloud, self._cost()))
         return found
 
-    def _bound(self, cloud_ns: int) -> int:
+    def _cost(self) -> int:
         link = self.problem.link
-        spare = self.total - self.multiplier * (self.problem.limits.error or 0)
-        if self.crossing:
-            spare += SCALE * link.fixed_ns + self._headers(link.overhead_bytes)
-        return cloud_ns - (-spare // SCALE)
+        return self.total + (SCALE * link.fixed_ns + self._headers(link.overhead_bytes) if self.crossing else 0)
 
     def _headers(self, nbytes: int) -> int:
         """Cost of the headers of packets that hold so many bytes, as if packets could be parted."""

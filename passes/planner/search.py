@@ -16,6 +16,9 @@ from .problem import Assignment, Problem
 from .solve import Opening, begin, conclude, deepened, solve
 from .spaces import Candidate, Space
 
+MOST_FORMED = 128
+"""Instances that are kept at a time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Solution:
@@ -55,18 +58,25 @@ class Found:
 
 
 def search(
-    problem: Problem, space: Space, effort: Effort, keep: int = 1, ceiling_ns: int | None = None, below_ns: int | None = None
+    problem: Problem,
+    space: Space,
+    effort: Effort,
+    keep: int = 1,
+    ceiling_ns: int | None = None,
+    below_ns: int | None = None,
+    formed: Formed | None = None,
 ) -> Found:
     """Return the fastest plan for each of the `keep` best cuts of a space.
 
     Plans slower than `ceiling_ns` are of no use; where there is nothing else, that of the most promising cut stands alone. With `below_ns`
-    only faster ones count, and there may be none.
+    only faster ones count, and there may be none. `formed` keeps instances for problems that differ in limits alone.
 
     Cuts are taken in the order of their lower bound, and left out where it shows that they cannot be among the best: only valid bounds
     prune. When a cut's turn comes it is looked into, then more closely, then solved; in between it waits for those with lower bounds. What
     the first look finds is not kept: most cuts get no further. Ties break by error, then by the number of ops on the edge, then by which.
     The limit on latency is not looked at.
     """
+    formed = Formed() if formed is None else formed
     waiting = _Waiting(space.candidates(problem))
     once: set[tuple[int, ...]] = set()
     twice: dict[tuple[int, ...], _Begun] = {}
@@ -83,7 +93,7 @@ def search(
             open_bounds.append(bound)
             continue
         if ops not in twice:
-            begun = _looked_into(problem, ops, cutoff or ceiling_ns, closely=ops in once)
+            begun = _looked_into(problem, formed, ops, cutoff or ceiling_ns, closely=ops in once)
             if begun is not None:
                 waiting.push(Candidate(max(bound, begun.opening.bound_ns), ops))
                 twice |= {ops: begun} if ops in once else {}
@@ -138,10 +148,27 @@ class _Begun:
     opening: Opening
 
 
-def _looked_into(problem: Problem, ops: tuple[int, ...], target_ns: int | None, *, closely: bool) -> _Begun | None:
+class Formed:
+    """Cuts and their instances, made once for problems that differ in limits on error, RAM, storage or latency alone."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[int, ...], tuple[Cut, Instance | None]] = {}
+
+    def of(self, problem: Problem, ops: tuple[int, ...]) -> tuple[Cut, Instance | None]:
+        """Return a cut and its instance, None where it is refused."""
+        if ops not in self.kept:
+            cut = cut_of(problem, ops)
+            while len(self.kept) >= MOST_FORMED:
+                del self.kept[next(iter(self.kept))]
+            self.kept[ops] = cut, None if cut.refusal else formulate(problem, cut)
+        cut, instance = self.kept[ops]
+        return cut, None if instance is None else replace(instance, limits=problem.limits)
+
+
+def _looked_into(problem: Problem, formed: Formed, ops: tuple[int, ...], target_ns: int | None, *, closely: bool) -> _Begun | None:
     """Return what is known of a cut, None where it is refused or out of reach."""
-    cut = cut_of(problem, ops)
-    opening = None if cut.refusal else begin(formulate(problem, cut), target_ns)
+    cut, instance = formed.of(problem, ops)
+    opening = None if instance is None else begin(instance, target_ns)
     if opening is None:
         return None
     return _Begun(cut, deepened(opening, target_ns) if closely else opening)
