@@ -9,6 +9,7 @@ import click
 _BENCHMARKS = {
     "accuracy": "accuracy",
     "costs": "costs",
+    "exact": "exact",
     "exhaustive": "exhaustive",
     "front": "front",
     "growth": "growth",
