@@ -12,7 +12,7 @@
       font: { family: getComputedStyle(document.body).fontFamily, size: narrow() ? 11 : 12.5, color: css("--ink") },
       margin: narrow() ? { ...layout.margin, l: 44, r: 8 } : layout.margin,
       hoverlabel: { align: "left", bgcolor: css("--card"), bordercolor: css("--rule"), font: { color: css("--ink") } },
-      annotations: (layout.annotations || []).map((note) => ({ ...note, arrowcolor: css("--soft"), font: { ...note.font, color: css("--ink") } })),
+      annotations: (layout.annotations || []).map((note) => ({ ...note, bgcolor: css("--page"), borderpad: 1, arrowcolor: css("--soft"), font: { ...note.font, color: css("--ink") } })),
     };
   };
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from .folder import read_manifest
+from .report_html import short
 
 Json = dict[str, Any]
 
@@ -55,6 +56,11 @@ class PlanRow:
     violations: str
     codec: str
     drop: Drop | None
+
+    def brief(self, most: int) -> str:
+        """Return the plan for a figure, the name of the op in at most so many characters."""
+        name = f"after {short(self.after, most)}" if self.kind == "split" else KINDS[self.kind]
+        return f"{name}, {self.codec}" if self.codec else name
 
     @property
     def name(self) -> str:

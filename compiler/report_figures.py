@@ -23,7 +23,7 @@ RIVAL = "#b565a7"
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure: its fixed id on the page, its title, what it shows in a sentence or two, plotly's traces and layout, its height in pixels."""
+    """A figure: its fixed id on the page, its title, what it shows in a sentence or two, plotly's traces and layout, its height."""
 
     name: str
     title: str
@@ -48,6 +48,7 @@ BASE: Json = {
     "paper_bgcolor": "rgba(0,0,0,0)",
     "plot_bgcolor": "rgba(0,0,0,0)",
     "hovermode": "closest",
+    "showlegend": True,
     "legend": {"orientation": "h", "traceorder": "normal", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"},
 }
 
@@ -58,7 +59,7 @@ def axis(title: str, **more: Any) -> Json:
 
 
 def log_axis(title: str, values: Iterable[float], **more: Any) -> Json:
-    """Return a logarithmic axis over positive values, with room beside them; ticks at 1, 2 and 5, or at decades."""
+    """Return a logarithmic axis over positive values, with room at both ends; ticks at 1, 2, 5, or decades."""
     span = log_range(values)
     steps = (1, 2, 5) if span[1] - span[0] < 2.2 else (1,)
     every = max(1, round((span[1] - span[0]) / 7))

@@ -19,7 +19,7 @@ def bits_figure(layers: Sequence[LayerRow]) -> Figure | None:
         return None
     traces: list[Json] = [
         _steps("weights", [layer.weight_bits for layer in shown], EDGE, "square", shown),
-        _steps("results", [layer.act_bits for layer in shown], LINK, "circle", shown),
+        _steps("results", [layer.act_bits for layer in shown], LINK, "circle-open", shown),
     ]
     known = [(i, layer) for i, layer in enumerate(shown) if layer.sqnr_db is not None]
     traces.append(
@@ -42,8 +42,8 @@ def bits_figure(layers: Sequence[LayerRow]) -> Figure | None:
         "bargap": 0.4,
     }
     caption = (
-        "Above, the bits of each layer's weights and results on the edge; a layer without a mark stays in floating point. Below, how much of "
-        "its signal each keeps: the ratio of signal to quantisation noise in decibels, more is better. Predicted."
+        "Above, the bits of each layer's weights and results on the edge; a layer without a mark stays in floating point. Below, how much "
+        "of its signal each keeps: the ratio of signal to quantisation noise in decibels, more is better. Predicted."
     )
     return Figure("bits", "Bits and errors along the network", caption, traces, layout, 460)
 
@@ -154,7 +154,7 @@ def _steps(name: str, bits: Sequence[int | None], colour: str, symbol: str, laye
         "x": [i for i, _ in known],
         "y": [width for _, width in known],
         "line": {"shape": "hvh", "width": 1.2, "color": colour},
-        "marker": {"symbol": symbol, "size": 8 if len(layers) < 60 else 5, "color": colour},
+        "marker": {"symbol": symbol, "size": (8 if len(layers) < 60 else 5) + (3 if symbol == "circle-open" else 0), "color": colour},
         "customdata": [_told(layers[i]) for i, _ in known],
         "hovertemplate": "%{customdata}<extra></extra>",
     }

@@ -36,10 +36,12 @@ def front_figure(bundle: Bundle, rivals: Sequence[Rival]) -> Figure:
         traces.append(_points("chosen", [bundle.chosen], floor, _SYMBOLS[bundle.chosen.kind], CHOSEN, 15))
     latencies = [x for trace in traces for x in trace["x"]]
     levels = [y for trace in traces for y in trace["y"]]
-    zero = [
-        {"y": floor, "yref": "y", "x": 0, "xref": "paper", "xanchor": "left", "yanchor": "bottom", "text": "no error", "showarrow": False}
-    ]
-    held = {
+    error_axis = log_axis("predicted error (log scale)", levels)
+    any_zero = floor in levels
+    if any_zero:
+        kept = [(tick, text) for tick, text in zip(error_axis["tickvals"], error_axis["ticktext"], strict=True) if tick > 3 * floor]
+        error_axis |= {"tickvals": [floor, *(tick for tick, _ in kept)], "ticktext": ["none", *(text for _, text in kept)]}
+    none = {
         "type": "line",
         "xref": "paper",
         "x0": 0,
@@ -48,13 +50,7 @@ def front_figure(bundle: Bundle, rivals: Sequence[Rival]) -> Figure:
         "y1": floor,
         "line": {"dash": "dot", "width": 1, "color": OTHER},
     }
-    any_zero = any(level == floor for level in levels)
-    layout: Json = {
-        "xaxis": latency_axis(latencies),
-        "yaxis": log_axis("predicted error (log scale)", levels),
-        "annotations": [{**zero[0], "y": _log10(floor)}] if any_zero else [],
-        "shapes": [held] if any_zero else [],
-    }
+    layout: Json = {"xaxis": latency_axis(latencies), "yaxis": error_axis, "shapes": [none] if any_zero else []}
     caption = (
         "Each mark is a plan: further left is faster, further down is closer to the original model. Hollow marks break a limit. "
         "Both figures are predicted."
@@ -159,7 +155,7 @@ def rate_figure(rates: Rates) -> Figure:
             {
                 "type": "scatter",
                 "mode": "lines",
-                "name": ("chosen: " if plan.chosen else "") + f"{plan.number} {plain(short(plan.name, 22))}",
+                "name": ("chosen: " if plan.chosen else "") + f"{plan.number} {plain(plan.brief(22))}",
                 "x": decimals(step / 1e6 for step in steps),
                 "y": decimals(line.at(step) for step in steps),
                 "line": {
@@ -229,8 +225,7 @@ def _shown(bundle: Bundle) -> list[PlanRow]:
 
 
 def _bar_name(plan: PlanRow) -> str:
-    name = f"after {short(plan.after, 16)}" if plan.kind == "split" else plan.name
-    return f"{'▸ ' if plan.chosen else ''}{plan.number} {name}"
+    return f"{'▸ ' if plan.chosen else ''}{plan.number} {plan.brief(16)}"
 
 
 def _group(kind: str, feasible: bool) -> str:

@@ -63,7 +63,7 @@ def rate_text(rate_bps: float) -> str:
     """Return a rate for people: `237 kbps`, `3 Mbps`."""
     for unit, scale in (("Gbps", 1e9), ("Mbps", 1e6), ("kbps", 1e3)):
         if rate_bps >= scale:
-            return f"{rate_bps / scale:.3g} {unit}"
+            return f"{rate_bps / scale:.3g} {unit}" if rate_bps < 999.5 * scale else f"{rate_bps / scale:,.0f} {unit}"
     return f"{rate_bps:.3g} bps"
 
 

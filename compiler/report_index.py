@@ -48,8 +48,11 @@ def index_page(folder: Path) -> str:
 def _headline(answers: Sequence[Answer]) -> str:
     if not answers:
         return "No plan is known: the folders of the limits hold no solutions.csv."
-    names = [f"{a.limit}: {a.plan.name}, {ms_text(a.plan.latency_ms)}" for a in (answers[0], answers[-1])]
-    return f"What may be lost decides. {'; '.join(dict.fromkeys(names))}."
+    first, last = answers[0], answers[-1]
+    if first.plan.latency_ms == last.plan.latency_ms:
+        return f"{ms_text(first.plan.latency_ms)} a sample whatever may be lost, {first.limit} to {last.limit}: {first.plan.name}."
+    ends = (f"{ms_text(a.plan.latency_ms)} where {a.limit} may be ({a.plan.name})" for a in (first, last))
+    return f"How fast depends on how much accuracy may be lost: {', '.join(ends)}."
 
 
 def _answers_table(answers: Sequence[Answer]) -> Html:
@@ -62,7 +65,6 @@ def _answers_table(answers: Sequence[Answer]) -> Html:
         "95 % interval",
         "samples",
         "within the limit",
-        "report",
     )
     return table(heads, map(_cells, answers), right=frozenset({0, 2, 3, 4, 5, 6}))
 
@@ -72,7 +74,7 @@ def _cells(found: Answer) -> tuple[str, ...]:
     ratio = cloud.latency_ms / found.plan.latency_ms if cloud is not None and found.plan.latency_ms else None
     interval = f"{_percent(row['drop_low'])} to {_percent(row['drop_high'])}" if row["drop_low"] and row["drop_high"] else ""
     return (
-        found.limit,
+        tag("a", found.limit, href=f"{quote(row['folder'])}/report.html"),
         found.plan.name,
         ms_text(found.plan.latency_ms),
         "" if ratio is None else "the same" if found.plan.kind == "cloud-only" else f"{times_text(ratio)} as fast",
@@ -80,7 +82,6 @@ def _cells(found: Answer) -> tuple[str, ...]:
         interval,
         row["n"],
         "yes" if row["holds"] == "1" else "no",
-        tag("a", "open", href=f"{quote(row['folder'])}/report.html"),
     )
 
 
@@ -113,18 +114,27 @@ def _scatter(answers: Sequence[Answer]) -> Figure:
             "hovertemplate": "%{customdata}<br>%{x:.4g} ms, %{y:.3g} % lost<extra></extra>",
         }
     ]
+    limits = [(100 * float(a.row["max_drop"]), a.limit) for a in known]
     layout: Json = {
+        "shapes": [
+            {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": y, "y1": y, "line": {"dash": "dash", "width": 1, "color": OTHER}}
+            for y, _ in limits
+        ],
+        "annotations": [
+            {"xref": "paper", "x": 0, "xanchor": "left", "y": y, "yanchor": "middle", "text": f"may lose {text}", "showarrow": False}
+            for y, text in limits
+        ],
         "xaxis": latency_axis([a.plan.latency_ms for a in known] or [1.0]),
         "yaxis": axis("accuracy lost, % (measured)"),
         "showlegend": False,
     }
-    caption = "Each mark is the answer for one limit; bars are 95 % intervals of what was measured. Latency is predicted."
+    caption = "Each mark is the answer for one limit (dashed); bars are 95 % intervals of what was measured. Latency is predicted."
     return Figure("front", "Speed against accuracy lost", caption, traces, layout, 400)
 
 
 def _bars(answers: Sequence[Answer]) -> Figure:
     """Return the latency of every answer, and Cloud-Only's, in its three parts."""
-    rows = [(f"{a.limit}  {plain(short(a.plan.name, 20))}", a.plan) for a in answers]
+    rows = [(f"{a.limit}  {plain(a.plan.brief(16))}", a.plan) for a in answers]
     cloud = answers[0].bundle.first("cloud-only")
     if cloud is not None and all(a.plan.kind != "cloud-only" for a in answers):
         rows.append(("Cloud-Only", cloud))

@@ -39,10 +39,10 @@ def decision_table(bundle: Bundle) -> Html:
             else []
         ),
         *([("95 % of messages within", ms_text(plan.p95_ms), "predicted")] if plan and plan.p95_ms is not None else []),
-        ("RAM on the edge", f"{bytes_text(predicted['edge_ram_bytes'])} of {bytes_text(limits['edge_ram_bytes'])}", "predicted"),
+        ("RAM on the edge", _of(predicted["edge_ram_bytes"], limits["edge_ram_bytes"]), "predicted"),
         (
             "Storage on the edge",
-            f"{bytes_text(predicted['edge_storage_bytes'])} of {bytes_text(limits['edge_storage_bytes'])}",
+            _of(predicted["edge_storage_bytes"], limits["edge_storage_bytes"]),
             "predicted",
         ),
         *((f"File {record['file']}", bytes_text(sum(f["bytes"] for f in record["files"])), "measured") for record in graphs.values()),
@@ -92,6 +92,10 @@ def options_table(bundle: Bundle) -> Html:
     source = f"{manifest['source']['name']}, sha256 {manifest['source']['sha256']}"
     folded = tag("details", tag("summary", "All options"), table(("option", "value"), rows))
     return joined((tag("pre", command_line(manifest), tabindex="0"), tag("p", f"Model: {source}"), folded))
+
+
+def _of(used: int, limit: int | None) -> str:
+    return f"{bytes_text(used)}{', no limit' if limit is None else f' of {bytes_text(limit)}'}"
 
 
 def _basis(plan: PlanRow) -> str:
