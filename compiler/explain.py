@@ -33,10 +33,14 @@ class Rival:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a little more of something buys: `more` says how much, `gain_s` what the fastest plan is faster by (None: not determined)."""
+    """What a little more of something buys: `more` says how much, `gain_s` what the fastest plan is faster by (None: not determined).
+
+    enough: no plan kept the limits before, and one does then.
+    """
 
     more: str
     gain_s: float | None
+    enough: bool = False
 
 
 @dataclass(frozen=True, slots=True)

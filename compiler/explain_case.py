@@ -135,3 +135,9 @@ def milliseconds_text(seconds: float) -> str:
     """Return seconds for people: `11.0 ms`."""
     ms = seconds * 1e3
     return f"{ms:,.0f} ms" if ms >= 1000 else f"{ms:.3g} ms" if ms < 10 else f"{ms:.1f} ms"
+
+
+def rate_text(rate_bps: float) -> str:
+    """Return a rate as flags take it: `2.413741mbps`."""
+    unit, factor = next(((u, f) for u, f in (("gbps", 1e9), ("mbps", 1e6), ("kbps", 1e3)) if rate_bps >= f), ("bps", 1.0))
+    return f"{rate_bps / factor:.7g}{unit}"

@@ -12,7 +12,7 @@ from .explain import Deep, Explanation, Price, Stays
 from .explain_case import Case, milliseconds_text
 from .explain_cuts import CutRow, solved_row
 from .explain_prices import Question, error_price, latency_price, noise_price, ram_price, storage_price
-from .explain_rates import memory_stays, rate_price, rate_stays
+from .explain_rates import latency_kept, memory_stays, rate_price, rate_stays
 
 SOLVE_S = 2.0
 """Deterministic seconds of the solver for a single solve."""
@@ -54,17 +54,16 @@ class _Asking:
         own = Solution(case.cut, case.bits, case.figures, case.figures.latency_ns)
         broken = excess(problem.limits, case.figures)
         below_ns = None if broken.keys() - {"latency"} else case.figures.latency_ns
-        found = self.what_if.fastest(problem, below_ns).solution
-        if broken and (found is None or broken.keys() == {"latency"}):
-            target_ns = None if problem.limits.latency_ns is None else problem.limits.latency_ns + 1
-            note = "no plan keeps the limits: the amounts are those from which on one does"
-            return Question(case, self.what_if, problem, None, target_ns), note
-        base = own if found is None else found
-        note = ""
-        if found is not None:
-            faster = f"the fastest plan within these limits takes {milliseconds_text(found.figures.latency_ns * 1e-9)}"
-            note = f"{faster}, sending {found.figures.payload_bytes:,} B: what follows is about it, not about the chosen plan"
-        return Question(case, self.what_if, problem, base, base.figures.latency_ns), note
+        found, limit_ns = self.what_if.fastest(problem, below_ns).solution, problem.limits.latency_ns
+        kept = found is not None and (limit_ns is None or found.figures.latency_ns <= limit_ns)
+        if broken and not kept:
+            note = "no plan keeps the limits: the amounts are those from which on one does, all else as it is"
+            return Question(case, self.what_if, problem, None, None if limit_ns is None else limit_ns + 1), note
+        if found is None:
+            return Question(case, self.what_if, problem, own, case.figures.latency_ns), ""
+        faster = f"the fastest plan within these limits takes {milliseconds_text(found.figures.latency_ns * 1e-9)}"
+        note = f"{faster}, sending {found.figures.payload_bytes:,} B: what follows is about it, not about the chosen plan"
+        return Question(case, self.what_if, problem, found, found.figures.latency_ns), note
 
     def solved(self, row: CutRow) -> CutRow:
         """Return a row that had a bound alone with the figures of its best plan, as long as there is time."""
@@ -83,5 +82,5 @@ def _answers(question: Question) -> tuple[tuple[Price, ...], tuple[Stays, ...]]:
     rate_range, rate = rate_stays(question), rate_price(question)
     ram = ram_price(question)
     ram_range = memory_stays(question, ram)
-    prices = (rate, ram, storage_price(question), error_price(question), noise_price(question), latency_price(question.case))
+    prices = (rate, ram, storage_price(question), error_price(question), noise_price(question), latency_kept(question))
     return prices, tuple(found for found in (rate_range, ram_range) if found is not None)

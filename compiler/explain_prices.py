@@ -36,16 +36,18 @@ class Question:
         """Return the fastest plan for another problem, None where none is an answer. Raises OutOfTimeError."""
         return self.what_if.fastest(problem, self.target_ns).solution
 
-    def gain_s(self, problem: Problem) -> float | None:
-        """Return how much faster the fastest plan for another problem is; None where there was none before, or time is up."""
+    def step(self, more: str, problem: Problem) -> Step:
+        """Return what another problem's fastest plan gains; nothing is determined once time is up."""
         try:
             found = self.answer(problem)
         except OutOfTimeError:
             self.complete = False
-            return None
+            return Step(more, None)
         if found is None:
-            return 0.0
-        return None if self.base is None else (self.base.figures.latency_ns - found.figures.latency_ns) * 1e-9
+            return Step(more, 0.0)
+        if self.base is None:
+            return Step(more, None, enough=True)
+        return Step(more, (self.base.figures.latency_ns - found.figures.latency_ns) * 1e-9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +136,9 @@ def noise_price(question: Question) -> Price:
     looser, free = tolerant(question.problem, DECIBEL), tolerant(question.problem, 1e3)
     if looser is None or free is None:
         return Price("noise", "unknown", limit, None, note="widths that break it are not in the problem, so it has no price here")
-    gains = question.gain_s(free), question.gain_s(looser)
-    binding: Binding = "unknown" if gains[0] is None else "binds" if gains[0] else "slack"
-    return Price("noise", binding, limit, None, (Step("1 dB", gains[1]),), gains[0])
+    without, step = question.step("30 dB", free), question.step("1 dB", looser)
+    binding: Binding = "binds" if without.gain_s or without.enough else "unknown" if without.gain_s is None else "slack"
+    return Price("noise", binding, limit, None, (step,), without.gain_s)
 
 
 def latency_price(case: Case) -> Price:
@@ -179,7 +181,7 @@ def _price(question: Question, amount: _Amount) -> Price:
         return price
     if free is None:
         return replace(price, binding="slack", steps=tuple(Step(text, 0.0) for text, _ in amount.steps), free_gain_s=0.0)
-    steps = tuple(Step(text, question.gain_s(amount.put(amount.limit + more))) for text, more in amount.steps)
+    steps = tuple(question.step(text, amount.put(amount.limit + more)) for text, more in amount.steps)
     gain_s = None if question.base is None else (question.base.figures.latency_ns - free.figures.latency_ns) * 1e-9
 
     def enough(value: int) -> int | None:

@@ -8,10 +8,11 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import TypeAlias
 
-from autosplitc.passes import OutOfTimeError, Problem, Solution, fixed_ns, link_at, message_bits
+from autosplitc.passes import OutOfTimeError, Problem, Solution, fixed_ns, least_amount, link_at, message_bits
 
-from .explain import Price, Stays, Step
-from .explain_prices import Question
+from .explain import Price, Stays
+from .explain_case import rate_text
+from .explain_prices import Question, latency_price
 from .line import Line
 
 FARTHEST = 1000
@@ -24,15 +25,47 @@ Faster: TypeAlias = Callable[[int], "tuple[Line, str] | None"]
 
 
 def rate_price(question: Question) -> Price:
-    """Return what a faster link buys."""
-    rate = question.problem.link.rate_bps
-    steps = tuple(
-        Step(text, question.gain_s(at_rate(question.problem, rate + more))) for text, more in (("1 Mbps", MBPS), ("1 %", rate // 100))
-    )
-    sends = question.base is not None and question.base.figures.payload_bytes > 0
-    gains = [step.gain_s for step in steps]
-    binding = "binds" if sends or any(gains) else "unknown" if None in gains else "slack"
-    return Price("rate", binding, float(rate), None, steps)
+    """Return what a faster link buys; where no plan keeps the limits, also the least rate at which one does."""
+    problem, rate = question.problem, question.problem.link.rate_bps
+    steps = tuple(question.step(text, at_rate(problem, rate + bps)) for text, bps in (("1 Mbps", MBPS), ("1 %", rate // 100)))
+    if question.base is not None:
+        sends = question.base.figures.payload_bytes > 0 or any(step.gain_s for step in steps)
+        unknown = any(step.gain_s is None for step in steps)
+        return Price("rate", "binds" if sends else "unknown" if unknown else "slack", float(rate), None, steps)
+    pair = _kept_from(question, question.target_ns, rate, rate * FARTHEST)
+    if pair is None:
+        return Price("rate", "slack" if question.complete else "unknown", float(rate), None, steps)
+    return Price("rate", "binds", float(rate), None, steps, changes_from=float(pair[0]), changes_at=float(pair[1]))
+
+
+def latency_kept(question: Question) -> Price:
+    """Return the limit on the latency, with the rate from which on it is kept."""
+    price = latency_price(question.case)
+    limit_ns, rate = question.problem.limits.latency_ns, question.problem.link.rate_bps
+    if limit_ns is None or question.base is None:
+        return price
+    pair = _kept_from(question, limit_ns + 1, max(1, rate // FARTHEST), rate)
+    return replace(price, note="" if pair is None else f"some plan keeps it from {rate_text(pair[1])} on")
+
+
+def _kept_from(question: Question, below_ns: int | None, low_bps: int, high_bps: int) -> tuple[int, int] | None:
+    """Return a rate at which no plan is faster than `below_ns`, and the least known at which one is; None where none is at the highest."""
+
+    def enough(rate: int) -> int | None:
+        return None if question.what_if.fastest(at_rate(question.problem, rate), below_ns).solution is None else rate
+
+    try:
+        if enough(high_bps) is None:
+            return None
+        if enough(low_bps) is not None:
+            return low_bps, low_bps
+    except OutOfTimeError:
+        question.complete = False
+        return None
+    finest = max(1, low_bps // 10**6)
+    low, high = least_amount(enough, low_bps, high_bps, finest)
+    question.complete = question.complete and high - low <= finest
+    return low, high
 
 
 def rate_stays(question: Question) -> Stays | None:

@@ -9,7 +9,7 @@ from typing import Any
 from autosplitc.passes import size_text
 
 from .explain import Deep, Explanation, Price, Stays
-from .explain_case import milliseconds_text
+from .explain_case import milliseconds_text, rate_text
 from .explain_cuts import CutRow
 from .explain_rules import Rule
 from .table_text import columns
@@ -35,12 +35,6 @@ def explanation_text(explanation: Explanation) -> str:
         ["rules of thumb (Auto-Split, users' guide)", _rules(explanation.rules)],
     ]
     return "\n\n".join("\n".join(lines) for lines in parts)
-
-
-def rate_text(rate_bps: float) -> str:
-    """Return a rate as flags take it: `2.413741mbps`."""
-    unit, factor = next(((u, f) for u, f in (("gbps", 1e9), ("mbps", 1e6), ("kbps", 1e3)) if rate_bps >= f), ("bps", 1.0))
-    return f"{rate_bps / factor:.7g}{unit}"
 
 
 def _cuts(rows: Iterable[CutRow]) -> str:
@@ -76,8 +70,8 @@ def _binding(deep: Deep | None) -> list[str]:
 
 
 def _price_row(price: Price) -> tuple[str, ...]:
-    steps = ", ".join(f"{step.more}: {_gain(step.gain_s)}" for step in price.steps) or "-"
-    free = "-" if price.name in ("rate", "latency") or price.binding == "unknown" else _gain(price.free_gain_s)
+    steps = ", ".join(f"{step.more}: {'a plan' if step.enough else _gain(step.gain_s)}" for step in price.steps) or "-"
+    free = "-" if price.name in ("rate", "latency") or price.free_gain_s is None else _gain(price.free_gain_s)
     following = "-" if price.changes_at is None else _amount(price, price.changes_at)
     if price.changes_at is not None and price.changes_from is not None and _amount(price, price.changes_from) != following:
         following = f"{following} (not {_amount(price, price.changes_from)})"

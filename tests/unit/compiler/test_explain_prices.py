@@ -179,6 +179,19 @@ def test_a_limit_on_latency_binds_where_it_is_broken_and_tells_the_plan_nothing(
     _, deep = deep_of(case_of(toy(Limits(10**9, latency_ns=2_000_000))))
     assert price(deep, "latency").binding == "slack"
     assert price(deep, "latency").limit == pytest.approx(2e-3)
+    assert price(deep, "latency").note == "some plan keeps it from 506.329kbps on"  # 1.21 ms + 400 bits / rate = 2 ms
+
+
+def test_where_no_plan_keeps_the_limits_the_amounts_are_those_from_which_one_does() -> None:
+    """1.21 ms + 400 bits / rate = 1.5 ms at 1.379310 Mbit/s."""
+    _, deep = deep_of(case_of(toy(Limits(10**9, latency_ns=1_500_000))))
+    assert deep.note.startswith("no plan keeps the limits")
+    rate = price(deep, "rate")
+    assert rate.changes_at == pytest.approx(400e9 / 0.29e6, abs=5)
+    assert [(step.enough, step.gain_s) for step in rate.steps] == [(True, None), (False, 0.0)]
+    assert price(deep, "RAM").binding == "slack"
+    assert price(deep, "latency").binding == "binds"
+    assert not deep.stays
 
 
 def test_time_that_is_up_is_told() -> None:
