@@ -21,6 +21,7 @@ _COMMANDS = {
     "opt": "autosplitc.cli_compile:opt_command",
     "inspect": "autosplitc.cli_look:inspect_command",
     "sweep": "autosplitc.cli_sweep:sweep_command",
+    "compare": "autosplitc.cli_compare:compare_command",
     "profile": "autosplitc.cli_profile:profile_command",
     "explain": "autosplitc.cli_explain:explain_command",
     "diff": "autosplitc.cli_explain:diff_command",

@@ -18,6 +18,7 @@ _BENCHMARKS = {
     "resnet50": "resnet50",
     "scalesim": "scalesim",
     "startup": "startup",
+    "strategies": "strategies",
     "wire": "wire",
 }
 """Module of each; its command has the same name."""

@@ -1,0 +1,213 @@
+"""Every way of placing a model beside ours, under one cost model. All figures are predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from autosplitc.ir import Graph, Module
+from autosplitc.passes import (
+    Choice,
+    Effort,
+    Env,
+    LinearSpace,
+    Placed,
+    Plan,
+    Problem,
+    Request,
+    Solutions,
+    Splits,
+    algorithm1,
+    as_float,
+    bounded,
+    build,
+    cut_of,
+    excess,
+    min_cut,
+    neurosurgeon,
+    placed,
+    prefix,
+    search,
+    sent_raw,
+    size_text,
+    uniform,
+)
+
+from .driver import Job, check_needs, passes_of, run_pipeline, start
+from .hooks import Hooks, Watch
+from .options import Options
+from .request import Model, find_devices, with_zoo_samples
+
+PIPELINE = "simplify,analyze,assign-bits,choose-plan"
+PLACED_IN_FLOAT = "calibrate,measure-sensitivity,liveness,estimate-cost"
+"""What DADS needs of the model as it was imported; its samples are noise, since nothing is quantised."""
+
+OURS = "auto-split"
+ROUNDING = 1e-4
+"""Share by which errors may differ and count as equal: each tensor's is rounded up to a millionth of the bound."""
+
+ANY_DROP = (1.0,)
+"""With accuracy as the constraint no tensor has a limit of its own, so that baselines may take any bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A strategy's answer. Times in seconds; error in the measure that sensitivity was taken in, None in float.
+
+    kind, after: as in `Plan`; ops: on the edge. why: what limit it breaks, "" where it keeps all. ours_s: latency of the fastest plan of
+    ours with no more error and within the limits; None for a float edge, where there is no such bound.
+    """
+
+    strategy: str
+    kind: str
+    after: str
+    ops: int
+    edge_s: float
+    link_s: float
+    cloud_s: float
+    payload_bytes: int
+    ram_bytes: int
+    storage_bytes: int
+    error: float | None
+    why: str = ""
+    ours_s: float | None = None
+
+    @property
+    def latency_s(self) -> float:
+        """End-to-end latency."""
+        return self.edge_s + self.link_s + self.cloud_s
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All strategies, ours last."""
+
+    request: Request
+    rows: tuple[Row, ...]
+
+    @property
+    def cloud_only_s(self) -> float | None:
+        """Latency of sending the raw input, which others are normalised by; None where it cannot be sent."""
+        return next((row.latency_s for row in self.rows if row.strategy == "cloud-only"), None)
+
+    @property
+    def beaten_by(self) -> tuple[Row, ...]:
+        """Quantised baselines that keep the limits and are faster than our fastest plan with no more error; there should be none."""
+        return tuple(r for r in self.rows if not r.why and r.ours_s is not None and r.latency_s < r.ours_s - 0.5e-9)
+
+
+def compare_model(model: Model, options: Options, watch: Watch) -> Comparison:
+    """Return how every strategy places a model. Raises CompileError as `compile_model` does, but for what a bundle needs."""
+    options = with_zoo_samples(options)
+    asked = replace(options, passes=PIPELINE)
+    passes = passes_of(asked)
+    check_needs(passes)
+    hooks = Hooks.of(asked, None, watch)
+    job = start(model, asked, find_devices(asked.edge, asked.cloud, asked.net), passes, hooks)
+    module = run_pipeline(job.module, passes, job.env, hooks)
+    chosen = module.fact(Solutions).plans[module.fact(Choice).index]
+    free = build(module.with_fact(replace(module.fact(Request), max_drop=ANY_DROP)), job.env)
+    rows = (*_baselines(module, job.env, free, chosen), *_dads(job, hooks), row_of_plan(chosen))
+    return Comparison(module.fact(Request), tuple(_beside_ours(free, row, job.env.seed) for row in rows))
+
+
+def row_of_plan(plan: Plan) -> Row:
+    """Return our plan as a row."""
+    return Row(
+        OURS,
+        plan.kind,
+        plan.after,
+        plan.position,
+        plan.edge_s,
+        plan.link_s,
+        plan.cloud_s,
+        plan.payload_bytes,
+        plan.ram_bytes,
+        plan.storage_bytes,
+        plan.error,
+        "; ".join(plan.violations),
+    )
+
+
+def _baselines(module: Module, env: Env, free: Problem, chosen: Plan) -> Iterator[Row]:
+    """Yield the strategies that place the simplified graph."""
+    graph, whole = module.main, prefix(free, len(free.ops))
+    in_float = as_float(free, env.edge.float_bits)
+    raw = uniform(free, prefix(free, 0), 8)
+    if raw is not None:
+        yield _row("cloud-only", graph, free, raw)
+    everywhere = prefix(in_float, len(in_float.ops))
+    if not everywhere.refusal:
+        yield _row("edge-only float", graph, in_float, placed(in_float, everywhere, sent_raw(in_float, everywhere)), measured=False)
+    chain, qdmp = neurosurgeon(in_float), min_cut(in_float)
+    if chain is not None:
+        yield _row("neurosurgeon", graph, in_float, chain, measured=False)
+    if qdmp is not None:
+        yield _row("qdmp", graph, in_float, _with_memory_of_all(in_float, qdmp), measured=False)
+        yield _row("qdmp-e", graph, in_float, qdmp, measured=False)
+        small = uniform(free, cut_of(free, qdmp.cut.ops), 4)
+        if small is not None and qdmp.cut.ops:
+            yield _row("qdmp-e+u4", graph, free, small)
+    widths = sorted(set(env.edge.weight_bits) & set(env.edge.act_bits) & {2, 4, 6, 8})
+    for bits in widths:
+        everything = uniform(free, whole, bits)
+        if everything is not None:
+            yield _row(f"u{bits}", graph, free, everything)
+    potential = [s.position for s in module.fact(Splits).splits if s.potential and not s.reason and s.position]
+    bound = max(round(chosen.error / free.error_unit), 0)
+    published = algorithm1(replace(free, limits=replace(free.limits, error=bound)), potential, widths)
+    if published is not None:
+        yield _row("auto-split-paper", graph, free, published)
+
+
+def _dads(job: Job, hooks: Hooks) -> Iterator[Row]:
+    """Yield the minimum cut of the graph as it was imported."""
+    request = replace(job.module.fact(Request), max_drop=ANY_DROP, sensitivity="sqnr", keep_float="")
+    passes = passes_of(Options(request.edge, request.net, request.cloud, passes=PLACED_IN_FLOAT))
+    env = replace(job.env, calib=None)
+    module = run_pipeline(job.module.with_fact(request), passes, env, hooks)
+    problem = as_float(build(module, env), env.edge.float_bits)
+    found = min_cut(problem)
+    if found is not None:
+        yield _row("dads", module.main, problem, found, measured=False)
+
+
+def _with_memory_of_all(problem: Problem, found: Placed) -> Placed:
+    """Return a placement whose memory and file are those of the whole model, which QDMP keeps on the edge."""
+    whole = prefix(problem, len(problem.ops))
+    if whole.refusal:
+        return found
+    every = placed(problem, whole, sent_raw(problem, whole)).figures
+    return replace(found, figures=replace(found.figures, ram_bits=every.ram_bits, storage_bits=every.storage_bits))
+
+
+def _row(name: str, graph: Graph, problem: Problem, found: Placed, *, measured: bool = True) -> Row:
+    """Return a placement as a row; `measured`: its error is in our measure."""
+    figures, count = found.figures, len(found.cut.ops)
+    over = excess(replace(problem.limits, latency_ns=None), figures)
+    names = {"ram": "RAM", "storage": "storage", "error": "error"}
+    amounts = {key: f"{amount * problem.error_unit:.3g}" if key == "error" else size_text(amount / 8) for key, amount in over.items()}
+    return Row(
+        name,
+        "cloud-only" if not count else "edge-only" if count == len(problem.ops) else "split",
+        graph.ops[found.cut.ops[-1]].name if count else "",
+        count,
+        figures.edge_ns * 1e-9,
+        figures.link_ns * 1e-9,
+        figures.cloud_ns * 1e-9,
+        figures.payload_bytes,
+        -(-figures.ram_bits // 8),
+        -(-figures.storage_bits // 8),
+        figures.error * problem.error_unit if measured else None,
+        "; ".join(f"{names[key]} over by {text}" for key, text in amounts.items()),
+    )
+
+
+def _beside_ours(free: Problem, row: Row, seed: int) -> Row:
+    """Return a row with the latency of our fastest plan that has no more error."""
+    if row.error is None:
+        return row
+    error = round(row.error / free.error_unit * (1 + ROUNDING)) + 1
+    problem = bounded(replace(free, limits=replace(free.limits, latency_ns=None)), error)
+    found = search(problem, LinearSpace(range(len(problem.ops) + 1)), Effort(10.0, seed))
+    return replace(row, ours_s=found.solutions[0].figures.latency_ns * 1e-9 if found.solutions else None)

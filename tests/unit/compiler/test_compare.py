@@ -1,0 +1,86 @@
+"""Every strategy beside ours, on the embedded example."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from autosplitc.compare import Comparison, compare_model
+from autosplitc.hooks import Watch
+from autosplitc.options import Options
+
+from .conftest import Tool
+
+MODEL = Path(__file__).resolve().parents[3] / "examples" / "fashion" / "fashion.onnx"
+STRATEGIES = (
+    "cloud-only",
+    "edge-only float",
+    "neurosurgeon",
+    "qdmp",
+    "qdmp-e",
+    "qdmp-e+u4",
+    "u2",
+    "u4",
+    "u6",
+    "u8",
+    "auto-split-paper",
+    "dads",
+    "auto-split",
+)
+
+
+@pytest.fixture(scope="module")
+def roomy() -> Comparison:
+    return compare_model(MODEL, Options(edge="eyeriss", net="ble", edge_ram_bytes=96 * 1024), Watch())
+
+
+def test_every_strategy_has_a_row(roomy: Comparison) -> None:
+    assert tuple(row.strategy for row in roomy.rows) == STRATEGIES
+
+
+def test_ours_is_never_beaten_at_the_same_error(roomy: Comparison) -> None:
+    assert roomy.beaten_by == ()
+    sided = [row for row in roomy.rows if row.ours_s is not None and not row.why]
+    assert {"u2", "u4", "auto-split-paper"} <= {row.strategy for row in sided}
+    assert all(row.ours_s is not None and row.ours_s <= row.latency_s + 1e-9 for row in sided)
+
+
+def test_a_float_model_that_does_not_fit_is_said_not_to(roomy: Comparison) -> None:
+    rows = {row.strategy: row for row in roomy.rows}
+    assert rows["edge-only float"].why == "RAM over by 266 KB"
+    assert rows["edge-only float"].error is None
+    assert rows["u4"].why == ""
+    assert rows["qdmp"].ram_bytes >= rows["qdmp-e"].ram_bytes
+
+
+def test_dads_sees_the_graph_as_it_was_imported(roomy: Comparison) -> None:
+    rows = {row.strategy: row for row in roomy.rows}
+    assert rows["dads"].ops > rows["qdmp"].ops
+    assert rows["dads"].latency_s >= rows["qdmp"].latency_s
+
+
+def test_json_and_csv_hold_the_same_rows(tool: Tool) -> None:
+    args = ("compare", MODEL, "-t", "eyeriss", "--net", "ble", "--edge-memory", "32KiB", "-q")
+    as_json, as_csv = json.loads(tool(*args, "--json").out), list(csv.DictReader(io.StringIO(tool(*args, "--csv").out)))
+    assert as_json["schema"] == "autosplitc-comparison/1"
+    assert [row["strategy"] for row in as_json["rows"]] == [row["strategy"] for row in as_csv]
+    for mine, theirs in zip(as_json["rows"], as_csv, strict=True):
+        assert float(theirs["latency_s"]) == mine["latency_s"]
+        assert mine["latency_s"] == pytest.approx(mine["edge_s"] + mine["link_s"] + mine["cloud_s"])
+
+
+def test_a_flag_that_is_missing_is_named(tool: Tool) -> None:
+    done = tool("compare", MODEL, "-t", "eyeriss")
+    assert done.code == 2
+    assert "--net" in done.err
+
+
+def test_the_table_names_the_fastest_that_fits(tool: Tool) -> None:
+    done = tool("compare", MODEL, "-t", "eyeriss", "--net", "ble", "--edge-memory", "96KiB", "-q")
+    lines = done.out.splitlines()
+    assert len(lines) == 2 + len(STRATEGIES) + 1
+    assert lines[-1].startswith("fastest that keeps memory and storage, whatever its error: u2")
