@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from autosplitc.ir import CompileError, Diagnostic
 from autosplitc.passes import Assignment, ClosedSpace, Cut, Figures, LinearSpace, Only, Problem, Space, cut_of, evaluate
 
-from .bundle_tables import Listed, bundle_manifest, json_of, layer_rows, listed_plans, problem_of
+from .bundle import MEASUREMENTS
+from .bundle_tables import Listed, bundle_manifest, damaged, json_of, layer_rows, listed_plans, problem_of
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,10 @@ def read_case(folder: Path) -> Case:
     plans = listed_plans(folder)
     if sum(p.chosen for p in plans) != 1:
         raise CompileError(Diagnostic("AS633", "no plan, or more than one, is marked as chosen", str(folder / "solutions.csv")))
-    measured = json_of(folder / "measurements.json")
+    measured = json_of(folder / MEASUREMENTS)
+    accuracy = measured.get("accuracy")
+    if accuracy is not None and not _is_accuracy(accuracy):
+        raise damaged(folder / MEASUREMENTS, ValueError("`accuracy` is not what a compile writes"))
     return Case(
         problem=problem,
         cut=cut,
@@ -126,9 +130,18 @@ def read_case(folder: Path) -> Case:
         options=manifest["options"],
         decision=manifest["decision"],
         input_shapes={value["name"]: value["shape"] or () for value in manifest["graphs"]["edge"]["inputs"]},
-        accuracy=measured.get("accuracy"),
+        accuracy=accuracy,
         barred=barred,
     )
+
+
+def _is_accuracy(found: object) -> bool:
+    """Whether a value has what is read of the accuracy: plans that were measured, each with its number, kind and drop."""
+    trials: object = cast("dict[str, object]", found).get("evaluations") if isinstance(found, dict) else None
+    if not isinstance(trials, list):
+        return False
+    known = cast("list[object]", trials)
+    return all(isinstance(t, dict) and {"solution", "kind", "drop"} <= cast("dict[str, object]", t).keys() for t in known)
 
 
 def milliseconds_text(seconds: float) -> str:

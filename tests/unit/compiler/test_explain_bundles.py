@@ -103,6 +103,8 @@ def damage(bundle: Path, how: str) -> None:
         (bundle / "layers.csv").unlink()
     elif how == "no json":
         (bundle / "measurements.json").write_text("{", "utf-8")
+    elif how == "no accuracy":
+        (bundle / "measurements.json").write_text('{"accuracy": {"evaluations": [3]}}', "utf-8")
     elif how == "a list":
         (bundle / "measurements.json").write_text("[]", "utf-8")
     elif how == "other names":
@@ -129,6 +131,7 @@ WRONG = {
     "no layers": "AS633",
     "no json": "AS633",
     "a list": "AS633",
+    "no accuracy": "AS633",
     "other names": "AS633",
     "bad problem": "AS642",
     "bad manifest": "AS631",
