@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +91,17 @@ class Bench:
     def lowered(self, module: Module, position: int, weights: tuple[int, ...] = (8,), acts: int = 8, wire: int | None = 8) -> Module:
         """Return the module with its edge, cloud and whole graphs, verified; `weights` bits are handed out in turn."""
         plan = self.plan(module.main, position, Bits(weights, acts, wire))
+        planned = module.with_fact(Solutions("main", (plan,)), Choice("main", 0, "made by hand"))
+        made = pass_class("partition")().apply(planned, self.env)
+        assert verify(made) == ()
+        return made
+
+    def lowered_set(self, module: Module, edge: frozenset[str], weights: tuple[int, ...], acts: int, wire: int) -> Module:
+        """Return the same for any set of ops on the edge that is closed under predecessors."""
+        main = module.main
+        ordered = replace(main, ops=tuple(sorted(main.ops, key=lambda op: op.name not in edge)))
+        names = tuple(op.name for op in ordered.ops[: len(edge)])
+        plan = replace(self.plan(ordered, len(edge), Bits(weights, acts, wire)), edge_ops=names)
         planned = module.with_fact(Solutions("main", (plan,)), Choice("main", 0, "made by hand"))
         made = pass_class("partition")().apply(planned, self.env)
         assert verify(made) == ()
