@@ -15,7 +15,7 @@ from .like import like_bundle
 from .options import Options
 from .request import Model
 from .result import Result
-from .values import parse_max_drop
+from .values import parse_codecs, parse_max_drop
 
 
 def compile(
@@ -46,6 +46,7 @@ def compile(
     max_error: float | None = None,
     max_latency_s: float | None = None,
     space: str = "linear",
+    codec: str = "auto",
     cut: Iterable[str] = (),
     keep_float: str = "",
     pick: int | None = None,
@@ -78,6 +79,7 @@ def compile(
     min_sqnr_db: least signal-to-noise ratio of every tensor, in dB. max_error: bound on the summed error in the
     measure of `sensitivity`, in place of it. max_latency_s: bound on the end-to-end latency, in seconds.
     space: cuts to choose from, `linear`: after each op of the graph's order, or `dag`: any set of ops closed under what they read.
+    codec: how payloads may be sent, as `--codec` takes it: `auto` (a picture as PNG or JPEG too), `none`, `png`, `jpeg:80`, `zstd`, `all`.
     cut: names of the tensors that are to cross. keep_float: regular expression of layers that stay float. pick: number of the solution
     to take, from 1. return_result: an Edge-Only plan sends its result. max_opset: highest opset of the emitted graphs. format: of the
     edge graph, `qdq`, or `qonnx` for the qonnx package (see docs/interop.md). time_limit_s: time
@@ -113,6 +115,7 @@ def compile(
         max_error=max_error,
         max_latency_s=max_latency_s,
         space=space,
+        codec=parse_codecs(codec),
         cut=(cut,) if isinstance(cut, str) else tuple(cut),
         keep_float=keep_float,
         pick=pick,

@@ -11,7 +11,17 @@ import click
 from autosplitc.ir import CompileError
 from autosplitc.targets import parse_size_bytes, parse_time_s
 
-from .values import parse_bits, parse_decibels, parse_error_bound, parse_input_shape, parse_max_drop, parse_metric, parse_names, parse_regex
+from .values import (
+    parse_bits,
+    parse_codecs,
+    parse_decibels,
+    parse_error_bound,
+    parse_input_shape,
+    parse_max_drop,
+    parse_metric,
+    parse_names,
+    parse_regex,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -45,6 +55,7 @@ _METRIC = "What --max-drop bounds: top1, top5, agreement, sqnr, or package.modul
 _MAX_DROP = "Accuracy that may be lost on --eval, such as 1%; 0,1%,5% gives a bundle each; none.  [default: 1% with --eval]"
 _SENSITIVITY = "Error that bits are chosen by.  [default: output with data, else sqnr]"
 _SPACE = "Cuts to choose from: after each op of the order, or any set of ops that is closed under what they read."
+_CODEC = "How payloads may be sent: auto (a picture as PNG or JPEG), none, png, jpeg, jpeg:80, zstd, all; commas between."
 _FORMAT = "Form of the edge graph: stock ONNX, or Quant nodes for the qonnx package."
 _EFFORT = "How far weights are rounded to what the layer gives."
 
@@ -114,6 +125,7 @@ def plan_flags(command: F) -> F:
         click.option("--weight-bits", type=BITS, help="Bits to choose from for weights, such as 4,8.  [default: the target's]"),
         click.option("--act-bits", type=BITS, help="Bits to choose from for activations; outputs keep the most.  [default: the target's]"),
         click.option("--wire-bits", type=BITS, help="Bits to choose from for what crosses.  [default: the target's]"),
+        click.option("--codec", type=Read("CODECS", parse_codecs), default="auto", show_default=True, help=_CODEC),
         click.option("--space", type=click.Choice(("linear", "dag")), default="linear", show_default=True, help=_SPACE),
         click.option("--cut", type=names, default=(), help="Names of the tensors that are to cross, with commas between."),
         click.option("--keep-float", type=regex, default="", help="Ops that stay float: a match in the name, or in a name of the model."),

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosplitc.ir import CompileError, Diagnostic, DType, Graph, TensorType
+from autosplitc.passes import Picture, picture_of
 
 from .data_checks import Labels, class_labels, runs_a_batch
 from .preprocess import Preprocess
-from .prologue import Picture, picture_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -126,7 +126,8 @@ def _bits(named: Iterable[NamedBits]) -> dict[str, int]:
 
 
 def _predicted(plan: Plan, plans: Iterable[Plan]) -> Json:
-    latency_s = {kind: min((p.latency_s for p in plans if p.kind == kind), default=None) for kind in ("cloud-only", "edge-only")}
+    plain = [p for p in plans if not p.codec]
+    latency_s = {kind: min((p.latency_s for p in plain if p.kind == kind), default=None) for kind in ("cloud-only", "edge-only")}
     return {
         "latency_s": plan.latency_s,
         "latency_p50_s": plan.latency_p50_s,

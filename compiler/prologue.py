@@ -30,47 +30,18 @@ from autosplitc.ir import (
     fresh_name,
     redirect,
 )
+from autosplitc.passes import PICTURE_AXIS, Picture, picture_of
 
 from .preprocess import Preprocess, parse_preprocess
 
-PICTURE_CHANNELS = (3, 1, 4)
-"""Numbers of channels that pictures have, the likeliest first."""
 _F32 = 1
 """TensorProto.DataType of f32 (ONNX specification, onnx.proto)."""
 _WHOLE = 1e-3
 """Levels: a zero point so near a whole number is taken as that number."""
 _TIE = 2.0**-10
 """Levels by which a zero point half way between two numbers is moved: rounding to even would make one code of two bytes."""
-_AXIS = {"nchw": 1, "nhwc": 3}
 _TO = {"nhwc": (0, 3, 1, 2), "nchw": (0, 2, 3, 1)}
 """Permutation that brings bytes of a layout into the other one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """An input that takes pictures: layout, channels, height, width (None where a size is not known)."""
-
-    layout: str
-    channels: int
-    height: int | None
-    width: int | None
-
-
-def picture_of(shape: Shape | None, layout: str = "") -> Picture | None:
-    """Return how an input of rank 4 holds pictures, None where it does not.
-
-    Without a `layout` three channels are likelier than one, that than four, and channels first than last.
-    """
-    if shape is None or len(shape) != 4:
-        return None
-    found = [picture for name in ((layout,) if layout else _AXIS) if (picture := _held(shape, name)).channels in PICTURE_CHANNELS]
-    return min(found, key=lambda picture: PICTURE_CHANNELS.index(picture.channels), default=None)
-
-
-def _held(shape: Shape, layout: str) -> Picture:
-    channels, height, width = shape[1:] if layout == "nchw" else (shape[3], shape[1], shape[2])
-    known = [size if isinstance(size, int) else None for size in (height, width)]
-    return Picture(layout, channels if isinstance(channels, int) else 0, known[0], known[1])
 
 
 def preprocessed(graph: Graph, text: str) -> tuple[Graph, str]:
@@ -192,7 +163,7 @@ def _into_layout(made: _Builder, name: str, picture: Picture, asked: Preprocess)
         shape = made.type.shape or ()
         type_ = TensorType(DType.U8, tuple(shape[i] for i in order))
         made.add("transpose", f"{name}.{picture.layout}", (made.at,), type_, Attrs.of(perm=order))
-    axis = _AXIS[picture.layout]
+    axis = PICTURE_AXIS[picture.layout]
     if asked.channels == "grey" and picture.channels == 3:
         shape = list(made.type.shape or ())
         shape[axis] = 3
@@ -208,7 +179,7 @@ def _into_numbers(made: _Builder, name: str, picture: Picture | None, asked: Pre
     zero_point = np.array([_zero_point(mean / asked.scale) for mean in asked.mean])
     scale = asked.scale / np.array(asked.std)
     rank = len(made.type.shape or ())
-    shape = (-1,) + (1,) * (rank - 1 - _AXIS[picture.layout]) if picture is not None else ()
+    shape = (-1,) + (1,) * (rank - 1 - PICTURE_AXIS[picture.layout]) if picture is not None else ()
 
     def numbers(values: NDArray[np.float64]) -> NDArray[np.float32]:
         return values.astype(np.float32).reshape(shape if values.size > 1 else ())

@@ -26,6 +26,7 @@ from autosplitc.passes import (
     Solutions,
     Splits,
     WireLayout,
+    WireSizes,
 )
 from autosplitc.targets import MeasuredTarget, Network, Target, load_target, parse_network, profile_problems, target_file_of
 
@@ -52,15 +53,16 @@ _STALE: dict[str, tuple[type[Fact], ...]] = {
     "cloud": (Costs, Splits, *_PLANNED),
     "edge_sha256": (Costs, Splits, *_PLANNED),
     "cloud_sha256": (Costs, Splits, *_PLANNED),
-    "calib_sha256": (Ranges, Rounding, Sensitivity, *_PLANNED),
+    "calib_sha256": (Ranges, Rounding, Sensitivity, WireSizes, *_PLANNED),
     "seed": (Ranges, Rounding, Sensitivity, *_PLANNED),
     "effort": (Rounding, Sensitivity, *_PLANNED),
     "sensitivity": (Sensitivity, *_PLANNED),
     "edge_ram_bytes": (Splits, *_PLANNED),
-    "input_bits": (Splits, *_PLANNED),
+    "input_bits": (WireSizes, Splits, *_PLANNED),
     "weight_bits": (Splits, *_PLANNED),
     "act_bits": (Splits, *_PLANNED),
-    "keep_float": (Rounding, Sensitivity, Liveness, Costs, Splits, *_PLANNED),
+    "keep_float": (Rounding, Sensitivity, Liveness, Costs, WireSizes, Splits, *_PLANNED),
+    "codec": (WireSizes, *_PLANNED),
     "pick": (Choice, Refinement, WireLayout),
     "format": (Choice, Refinement, WireLayout),
 }
@@ -256,7 +258,7 @@ def override(module: Module, changes: Mapping[str, Any]) -> Module:
 
 def check_calibration(request: Request, calib: Data | None, passes: Sequence[Pass]) -> None:
     """Check that a pipeline that looks at samples has those which the request speaks of. Raises CompileError (AS118)."""
-    readers = [p.name for p in passes if not {Ranges, Rounding, Sensitivity, Refinement}.isdisjoint(p.gives)]
+    readers = [p.name for p in passes if not {Ranges, Rounding, Sensitivity, WireSizes, Refinement}.isdisjoint(p.gives)]
     if request.calib_sha256 and calib is None and readers:
         message = f"this dump was made with calibration data (sha256 {request.calib_sha256[:12]}...), and {readers[0]!r} needs them again"
         raise CompileError(Diagnostic("AS118", message, hint="--calib FILE"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from autosplitc.passes import Choice, Costs, NamedBits, Plan, Request, Solutions, WireLayout, size_text
+from autosplitc.passes import Choice, Costs, NamedBits, Plan, Request, Solutions, WireLayout, codec_of, size_text
 
 from .front_table import front_lines
 from .manifest import Json
@@ -52,6 +52,7 @@ def summary(result: Result) -> str:
 
 def _decision(plan: Plan) -> str:
     name = {"split": f'SPLIT after "{plan.after}"{plan.extent}', "cloud-only": "CLOUD-ONLY", "edge-only": "EDGE-ONLY"}[plan.kind]
+    name += f" + {codec_of(plan.codec).title}" if plan.codec else ""
     at = "" if plan.latency_p50_s is None else " at a rate of the trace"
     proof = f"optimal{at}, proven" if plan.proof == "optimal" else f"feasible, at most {plan.gap:.1%} from the optimum{at}"
     return f"{name}   [{proof}]" + ("" if plan.feasible else "   [breaks a constraint]")
@@ -97,6 +98,10 @@ def _sent(result: Result, plan: Plan) -> str:
     if not tensors:
         return f"{plan.payload_bytes:,} B a sample: the result" if plan.payload_bytes else "nothing"
     types = ", ".join(f"{f'u{t.bits}' if t.bits else t.dtype}[{','.join(map(str, t.shape))}]" for t in tensors)
+    if plan.codec:
+        codec = codec_of(plan.codec).title
+        p95 = f", 95 % no more than {plan.sent_p95_bytes:,.0f}" if plan.sent_p95_bytes is not None else ""
+        return f"{plan.wire_bytes:,} B a sample as {codec}{p95}, measured on calibration; of {plan.payload_bytes:,} B: {types}"
     return f"{plan.payload_bytes:,} B a sample: {types}"
 
 
@@ -153,18 +158,19 @@ def _solutions(result: Result) -> str:
     rows: list[tuple[str, ...]] = [(" #", "plan", *latencies, "sent B", "RAM", *measured, "")]
     for i in kept:
         plan = plans[i]
-        name = f"split {plan.after}{plan.extent}" if plan.kind == "split" else plan.kind.replace("-", " ")
         note = "; ".join(("chosen", *plan.violations) if i == chosen else plan.violations)
         latency_s = (plan.latency_p50_s, plan.latency_p95_s) if traced else (plan.latency_s,)
-        figures = (*(_ms(s or 0.0) for s in latency_s), f"{plan.payload_bytes:,}", size_text(plan.ram_bytes))
-        rows.append((f" {i + 1}", name, *figures, *((drops.get(i + 1, ""),) if drops else ()), note))
+        figures = (*(_ms(s or 0.0) for s in latency_s), f"{plan.wire_bytes:,}", size_text(plan.ram_bytes))
+        rows.append((f" {i + 1}", plan.title, *figures, *((drops.get(i + 1, ""),) if drops else ()), note))
     more = f"\n    {len(plans) - len(kept)} more in solutions.csv" if len(kept) < len(plans) else ""
     return columns(rows, right=frozenset({0, *range(2, len(rows[0]) - 1)})) + more
 
 
 def _first_ends(plans: tuple[Plan, ...]) -> list[Plan]:
-    """Return the first Edge-Only and the first Cloud-Only."""
-    return [p for p in (next((p for p in plans if p.kind == kind), None) for kind in ("edge-only", "cloud-only")) if p is not None]
+    """Return the first Edge-Only and the first Cloud-Only, as it is and compressed without loss."""
+    ends = (("edge-only", False), ("cloud-only", False), ("cloud-only", True))
+    found = (next((p for p in plans if p.kind == kind and not p.is_lossy and bool(p.codec) == coded), None) for kind, coded in ends)
+    return [p for p in found if p is not None]
 
 
 def _ms(seconds: float) -> str:

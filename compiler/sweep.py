@@ -157,12 +157,12 @@ def _answer(module: Module, network: Network) -> Answer:
     outputs = len(module.main.outputs)
 
     def line(plan: Plan) -> Line:
-        parts = len(crossing_of(module.main, edge_names(module.main, plan))) + outputs + network.packets(plan.payload_bytes)
-        fixed_s = (plan.edge_s, plan.cloud_s, network.rtt_s if plan.payload_bytes else 0.0)
-        return Line(sum(round(s * 1e9) for s in fixed_s), network.sent_bits(plan.payload_bytes), 1 + -(-parts // 2))
+        parts = len(crossing_of(module.main, edge_names(module.main, plan))) + outputs + network.packets(plan.wire_bytes)
+        fixed_s = (plan.edge_s, plan.cloud_s, network.rtt_s if plan.wire_bytes else 0.0)
+        return Line(sum(round(s * 1e9) for s in fixed_s), network.sent_bits(plan.wire_bytes), 1 + -(-parts // 2))
 
     def first(kind: str) -> tuple[Plan, Line] | None:
-        return next(((plan, line(plan)) for plan in plans if plan.kind == kind), None)
+        return next(((plan, line(plan)) for plan in plans if plan.kind == kind and not plan.codec), None)
 
     chosen = plans[module.fact(Choice).index]
     return Answer(chosen, line(chosen), first("cloud-only"), first("edge-only"))

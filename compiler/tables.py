@@ -36,6 +36,9 @@ SOLUTION_COLUMNS = (
     "gap",
     "feasible",
     "violations",
+    "codec",
+    "sent_bytes",
+    "sent_p95_bytes",
 )
 
 LAYER_COLUMNS = (
@@ -111,6 +114,9 @@ def _solution(index: int, plan: Plan, chosen: bool, graph: Graph) -> tuple[objec
         repr(plan.gap),
         int(plan.feasible),
         "; ".join(plan.violations),
+        plan.codec,
+        plan.payload_bytes if plan.sent_bytes is None else f"{plan.sent_bytes:.1f}",
+        None if plan.sent_p95_bytes is None else f"{plan.sent_p95_bytes:.0f}",
     )
 
 

@@ -46,13 +46,12 @@ def thresholds_table(results: Sequence[Result]) -> str:
     for result in results:
         plan, found = result.best, result.measurements["accuracy"]
         low, high = found["interval95"] or (None, None)
-        name = f"split {plan.after}{plan.extent}" if plan.kind == "split" else plan.kind.replace("-", " ")
         interval = "" if low is None or high is None else f"{100 * low:.2f}..{100 * high:.2f} %"
         share = _share(result)
         rows.append(
             (
                 f" {points(found['threshold'])} %",
-                name,
+                plan.title,
                 f"{plan.typical_s * 1e3:,.4g}",
                 "" if share is None else f"{share:.2f}",
                 "-" if found["drop"] is None else f"{100 * found['drop']:.2f} %",
@@ -98,5 +97,5 @@ def _cells(result: Result) -> tuple[object, ...]:
 def _share(result: Result) -> float | None:
     """Return the latency as a part of Cloud-Only's."""
     plans: tuple[Plan, ...] = result.module.fact(Solutions).plans
-    cloud_s = min((p.typical_s for p in plans if p.kind == "cloud-only"), default=0.0)
+    cloud_s = min((p.typical_s for p in plans if p.kind == "cloud-only" and not p.codec), default=0.0)
     return result.best.typical_s / cloud_s if cloud_s else None

@@ -9,6 +9,7 @@ import math
 import re
 
 from autosplitc.ir import CompileError, Diagnostic
+from autosplitc.passes import asked_codecs
 
 from .functions import names_a_function
 
@@ -27,6 +28,12 @@ def parse_bits(text: str) -> tuple[int, ...]:
     if not all(part.isdigit() and 1 <= int(part) <= 8 for part in parts):
         raise _bad("bit-widths from 1 to 8, with commas between", "4,8")
     return tuple(sorted({int(part) for part in parts}))
+
+
+def parse_codecs(text: str) -> str:
+    """Return the text, lower case: codecs with commas between, `auto`, `none` or `all`. Raises CompileError (AS166)."""
+    asked_codecs(text)
+    return ",".join(word.strip().lower() for word in text.split(","))
 
 
 def parse_decibels(text: str) -> float:

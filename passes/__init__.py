@@ -2,6 +2,8 @@
 
 from .base import Cache, Data, Env, NoCache, Pass, Progress, Silent
 from .choose_plan import explained_choice
+from .codec_plans import asked_of, payload_raster
+from .codecs import Asked, Codec, asked_codecs, codec_of, decode, encode
 from .estimate_cost import op_views
 from .execute import engine_message, groups, load, runnable_part
 from .facts import (
@@ -32,10 +34,13 @@ from .facts import (
     ValueRange,
     WireCosts,
     WireLayout,
+    WireSize,
+    WireSizes,
     WireTensor,
 )
 from .feeds import NOISE_FILLS, Feed, feeds_of, is_stacked, noise_feeds, rows_a_run
 from .fewest_bits import crossing_sets
+from .pictures import PICTURE_AXIS, Picture, Raster, picture_of
 from .planner import (
     NONE,
     Assignment,
@@ -101,13 +106,16 @@ __all__ = [
     "FACT_TYPES",
     "NOISE_FILLS",
     "NONE",
+    "PICTURE_AXIS",
     "Affine",
+    "Asked",
     "Assignment",
     "Best",
     "Cache",
     "Cell",
     "Choice",
     "ClosedSpace",
+    "Codec",
     "Costs",
     "Cut",
     "Data",
@@ -133,12 +141,14 @@ __all__ = [
     "OutOfTimeError",
     "OutputPlace",
     "Pass",
+    "Picture",
     "Placed",
     "Plan",
     "Problem",
     "Progress",
     "Quantisers",
     "Ranges",
+    "Raster",
     "Refinement",
     "Request",
     "Roles",
@@ -163,6 +173,8 @@ __all__ = [
     "WhatIf",
     "WireCosts",
     "WireLayout",
+    "WireSize",
+    "WireSizes",
     "WireTensor",
     "affine_of_range",
     "algorithm1",
@@ -170,15 +182,20 @@ __all__ = [
     "all_ram_bits",
     "all_storage_bits",
     "as_float",
+    "asked_codecs",
+    "asked_of",
     "assignment_count",
     "bounded",
     "build",
+    "codec_of",
     "crossing_of",
     "crossing_sets",
     "cut_of",
+    "decode",
     "dequantize_array",
     "dumped_problem",
     "edge_names",
+    "encode",
     "engine_message",
     "evaluate",
     "excess",
@@ -201,6 +218,8 @@ __all__ = [
     "pass_class",
     "pass_names",
     "payload_bytes",
+    "payload_raster",
+    "picture_of",
     "placed",
     "plan_at_mean_bits",
     "plan_layers",

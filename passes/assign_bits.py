@@ -10,6 +10,7 @@ from typing import ClassVar
 from autosplitc.ir import CompileError, Diagnostic, Module
 
 from .base import Env, Pass
+from .codec_plans import with_codecs
 from .cut_space import cannot_be_taken, cuts_by_memory, solution_is_wanted, space_of
 from .facts import Costs, Liveness, Plan, Request, Sensitivity, Solutions, Split, Splits
 from .over_trace import networks_to_plan, over_trace, trace_text
@@ -87,6 +88,7 @@ class AssignBits(Pass):
         listed = _each_once(plan_of(problem, s, names) for s in solutions)
         timed = (over_trace(plan, env.network, request.max_latency_s) for plan in listed)
         plans = front(timed, max(self.keep, 1)) if request.max_drop else undominated_plans(timed)
+        plans = with_codecs(module, env, plans)
         plans = _weigh_open_cuts(plans, max(found.gap for found in sought), env)
         _warn_of_noise(request, module.fact(Sensitivity), plans, env)
         return module.with_fact(Solutions(module.main.name, plans, trace_text(env.network)))

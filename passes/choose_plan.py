@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from autosplitc.ir import CompileError, Diagnostic, Module
 
 from .base import Env, Pass
+from .codec_plans import open_plans
+from .codecs import codec_of
 from .cut_space import check_cut, is_wanted
 from .facts import Choice, Plan, Request, Solutions, Splits
 from .planner import ram_bytes, size_text
@@ -39,24 +42,27 @@ class ChoosePlan(Pass):
         if request.pick is not None:
             index, opening = _picked(request.pick, len(plans)), f"--pick {request.pick} asks for it"
         elif request.cut:
-            index, opening = _best(plans, [i for i, p in enumerate(plans) if is_wanted(module, p)]), "--cut asks for it"
+            index, opening = _best(plans, [i for i in open_plans(module) if is_wanted(module, plans[i])]), "--cut asks for it"
         else:
-            index, opening = _best(plans, range(len(plans))), ""
+            index, opening = _best(plans, open_plans(module)), ""
         return module.with_fact(explained_choice(module, env, index, opening))
 
 
 def explained_choice(module: Module, env: Env, index: int, opening: str = "") -> Choice:
     """Return the choice of a plan with the sentence that says why; `opening`: what decided, where that is not the latency alone."""
     request, splits, plans = module.fact(Request), module.fact(Splits), module.fact(Solutions).plans
-    return Choice(module.main.name, index, _why(plans, index, opening, _Reasons(splits, ram_bytes(request, env))))
+    sure = () if request.pick is not None else tuple(plans[i] for i in open_plans(module))
+    unsure = tuple(p for p in plans if p.is_lossy and p.feasible and sure and p not in sure and p.typical_s < plans[index].typical_s)
+    return Choice(module.main.name, index, _why(plans, index, opening, _Reasons(splits, ram_bytes(request, env), unsure)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Reasons:
-    """What else the sentence speaks of: why cuts are refused, and the edge's memory."""
+    """What else the sentence speaks of: why cuts are refused, the edge's memory, faster plans whose codec loses what was not measured."""
 
     splits: Splits
     ram_bytes: int
+    unsure: tuple[Plan, ...] = ()
 
 
 def _picked(number: int, count: int) -> int:
@@ -65,29 +71,31 @@ def _picked(number: int, count: int) -> int:
     return number - 1
 
 
-def _best(plans: tuple[Plan, ...], among: range | list[int]) -> int:
+def _best(plans: tuple[Plan, ...], among: list[int]) -> int:
     return min(among, key=lambda i: (len(plans[i].violations), plans[i].typical_s, plans[i].latency_p95_s or 0.0, i))
 
 
 def _why(plans: tuple[Plan, ...], index: int, opening: str, reasons: _Reasons) -> str:
     """Return the sentence: what decided, the margin over the two ends, what is short, what stands in the way of others."""
     plan = plans[index]
-    parts = [opening or _standing(plans, plan)]
+    parts = [opening or _standing([p for p in plans if p not in reasons.unsure], plan)]
     parts += [_against(plan, other) for other in _ends(plans, plan)]
     if plan.kind == "split" and plan.feasible:
         parts.append(_bound_by(plan, reasons.ram_bytes))
     if plan.kind != "split":
         parts.append(_no_split(plans, plan, reasons.splits))
+    parts += [f"{p.title} would take {p.typical_s * 1e3:.1f} ms if its accuracy holds, which was not measured" for p in reasons.unsure[:1]]
     return "; ".join(part for part in parts if part)
 
 
 def _ends(plans: tuple[Plan, ...], chosen: Plan) -> list[Plan]:
     """Return the fastest Edge-Only and the fastest Cloud-Only that keep every limit, else the fastest; none of the kind that was chosen."""
-    ends = [[p for p in plans if p.kind == kind] for kind in ("edge-only", "cloud-only") if kind != chosen.kind]
+    sure = [p for p in plans if not p.is_lossy]
+    ends = [[p for p in sure if p.kind == kind] for kind in ("edge-only", "cloud-only") if kind != chosen.kind]
     return sorted((next((p for p in found if p.feasible), found[0]) for found in ends if found), key=lambda p: p.typical_s)
 
 
-def _standing(plans: tuple[Plan, ...], plan: Plan) -> str:
+def _standing(plans: Sequence[Plan], plan: Plan) -> str:
     feasible = sum(p.feasible for p in plans)
     if not plan.feasible:
         return f"no plan keeps every limit: {', '.join(plan.violations)}"
@@ -99,6 +107,7 @@ def _standing(plans: tuple[Plan, ...], plan: Plan) -> str:
 
 def _against(plan: Plan, other: Plan) -> str:
     name = other.kind.replace("cloud-only", "Cloud-Only").replace("edge-only", "Edge-Only")
+    name += f" as {codec_of(other.codec).title}" if other.codec else ""
     text = f"{name} takes {other.typical_s * 1e3:.1f} ms"
     if plan.typical_s and other.typical_s != plan.typical_s:
         ratio = other.typical_s / plan.typical_s

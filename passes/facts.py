@@ -41,6 +41,8 @@ __all__ = [
     "ValueRange",
     "WireCosts",
     "WireLayout",
+    "WireSize",
+    "WireSizes",
     "WireTensor",
 ]
 
@@ -320,6 +322,40 @@ class Costs(Fact):
         return (o.op for o in self.ops)
 
 
+@dataclass(frozen=True, slots=True)
+class WireSize:
+    """What a value takes on the wire at `bits` through a codec (`png`, `jpeg:85`, `zstd`), measured on calibration samples.
+
+    mean_bytes, p95_bytes: over the samples, 95 % take no more. encode_s, decode_s: medians, counted to the edge and to the cloud.
+    nsr: noise-to-signal power ratio of what comes out, 0 where nothing is lost.
+    """
+
+    value: str
+    codec: str
+    bits: int
+    mean_bytes: float
+    p95_bytes: float
+    encode_s: float
+    decode_s: float
+    nsr: float = 0.0
+
+
+@dataclass(frozen=True)
+class WireSizes(Fact):
+    """Sizes of payloads through codecs: of the picture that Cloud-Only sends, and with zstd of every value that may cross as codes.
+
+    samples: how many they were measured on, 0 where nothing was.
+    """
+
+    name: ClassVar[str] = "wire-sizes"
+    samples: int
+    sizes: tuple[WireSize, ...]
+
+    def speaks_of(self) -> Iterable[str]:
+        """Names of the values."""
+        return {size.value for size in self.sizes}
+
+
 FACT_TYPES: tuple[type[Fact], ...] = (
     Request,
     Ranges,
@@ -327,6 +363,7 @@ FACT_TYPES: tuple[type[Fact], ...] = (
     Sensitivity,
     Liveness,
     Costs,
+    WireSizes,
     Splits,
     Solutions,
     Front,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -56,7 +57,8 @@ class Plan:
     of the link, None without one.
     edge_ops: names of the ops on the edge where they are no prefix of the order (`position` of them, `after` the last); () for a prefix.
     codec: what the payload goes through outside the graphs, "" nothing, `zstd`, `png` or `jpeg:QUALITY`; sent_bytes, sent_p95_bytes: bytes
-    on the wire then, mean and 95 % over the calibration samples, measured; None without a codec.
+    on the wire then, mean and 95 % over the calibration samples, measured; None without a codec. The latency is that of the mean, with the
+    codec's time on both sides. error of a lossy codec: noise-to-signal power ratio of what it sends.
     `proof` is `optimal` or `feasible`; gap is relative (0 where optimal). `feasible` says that every constraint holds; `violations` name
     those that do not.
     """
@@ -91,6 +93,26 @@ class Plan:
     def latency_s(self) -> float:
         """End-to-end latency in seconds, predicted."""
         return self.edge_s + self.link_s + self.cloud_s
+
+    @property
+    def wire_bytes(self) -> int:
+        """Bytes on the wire: the payload's, or what a codec makes of it in the mean."""
+        return self.payload_bytes if self.sent_bytes is None else math.ceil(self.sent_bytes)
+
+    @property
+    def title(self) -> str:
+        """The plan for people: `split conv3`, `split conv3 + zstd`, `cloud only`, `cloud JPEG q85`, `edge only`."""
+        name, _, quality = self.codec.partition(":")
+        codec = f"JPEG q{quality}" if quality else name.upper() if name == "png" else name
+        if self.kind == "cloud-only":
+            return f"cloud {codec}" if codec else "cloud only"
+        name = f"split {self.after}{self.extent}" if self.kind == "split" else "edge only"
+        return f"{name} + {codec}" if codec else name
+
+    @property
+    def is_lossy(self) -> bool:
+        """Whether the codec changes what is sent, so that the plan's error says nothing of the answer's."""
+        return self.codec.startswith("jpeg")
 
     @property
     def extent(self) -> str:

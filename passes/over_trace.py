@@ -32,7 +32,7 @@ def over_trace(plan: Plan, network: Network, max_latency_s: float | None) -> Pla
     """
     if network.trace is None:
         return plan
-    p50_s, p95_s = (plan.edge_s + plan.cloud_s + sent_s for sent_s in network.quantiles_s(plan.payload_bytes))
+    p50_s, p95_s = (plan.edge_s + plan.cloud_s + sent_s for sent_s in network.quantiles_s(plan.wire_bytes))
     violations = plan.violations
     if max_latency_s is not None and p50_s > max_latency_s:
         over = f"{(p50_s - max_latency_s) * 1e3:.4g} ms over the limit of {max_latency_s * 1e3:.4g} ms"

@@ -20,6 +20,7 @@ _CLASSES: dict[str, str] = {
     "liveness": "ComputeLiveness",
     "estimate-cost": "EstimateCost",
     "enumerate-splits": "EnumerateSplits",
+    "measure-wire": "MeasureWire",
     "assign-bits": "AssignBits",
     "choose-plan": "ChoosePlan",
     "refine-weights": "RefineWeights",
@@ -32,7 +33,7 @@ _OPTIONAL: dict[str, str] = {"find-front": "FindFront"}
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "simplify": ("fold-constants", "fold-batch-norm", "fuse-activations", "drop-identities", "equalize"),
-    "analyze": ("calibrate", "round-weights", "measure-sensitivity", "liveness", "estimate-cost", "enumerate-splits"),
+    "analyze": ("calibrate", "round-weights", "measure-sensitivity", "liveness", "estimate-cost", "enumerate-splits", "measure-wire"),
     "plan": ("assign-bits", "choose-plan"),
     "lower": ("refine-weights", "partition"),
     "all": ("simplify", "analyze", "plan", "lower"),
