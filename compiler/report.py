@@ -24,6 +24,7 @@ from .report_tables import decision_table, layers_table, options_table, solution
 REPORT = "report.html"
 
 _AGAIN = "compile again with this version"
+_COMPARE = "autosplitc compare MODEL ... --json > OUT/compare.json, then autosplitc report OUT"
 
 
 def write_reports(folder: Path) -> tuple[Path, ...]:
@@ -84,8 +85,12 @@ def section_of_answer(bundle: Bundle, rates: Rates | None) -> Html:
 
 
 def _extras(bundle: Bundle) -> list[Html]:
-    found = [] if bundle.compare else [missing("What other methods choose", "autosplitc compare writes compare.json")]
-    return found if bundle.front else [*found, missing("The proven front over errors and memories", "--front writes front.csv")]
+    found = [] if bundle.compare else [missing("What other methods choose", _COMPARE)]
+    return (
+        found
+        if bundle.front
+        else [*found, missing("The proven front over errors and memories", "compile with --front, which writes front.csv")]
+    )
 
 
 def _rate_missing(rate: Figure | None) -> list[Html]:

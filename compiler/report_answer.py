@@ -100,14 +100,13 @@ def _worth(bundle: Bundle, rivals: Sequence[Rival]) -> list[str]:
     if plan.kind != "split":
         splits = [p for p in bundle.plans if p.kind == "split" and p.feasible]
         items.append(f"The best split, after {splits[0].after}, {_against(plan, splits[0])}" if splits else "No split keeps all limits.")
-    ours = plan.latency_ms
-    worse = [r for r in rivals if sum(r.parts_ms) > ours]
+    keeping = [r for r in rivals if not r.why]
     if rivals:
-        items.append(
-            f"It is faster than {len(worse)} of {len(rivals)} baselines under the same cost model; they stand in the figures below."
-        )
+        slower = sum(r.latency_ms > plan.latency_ms for r in keeping)
+        text = f"Of {len(rivals)} other methods under the same cost model {len(keeping)} keep all limits; {slower} of those are slower"
+        items.append(f"{text} (predicted). Those in floating point have no error that could be compared.")
     else:
-        items.append("Other ways to split were not compared: autosplitc compare adds them (compare.json).")
+        items.append("Other methods were not compared: see below how to add them.")
     return items
 
 

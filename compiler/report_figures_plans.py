@@ -100,7 +100,7 @@ def drop_figure(bundle: Bundle) -> Figure | None:
 def bars_figure(bundle: Bundle, rivals: Sequence[Rival]) -> Figure:
     """Return the latency of plans and baselines in its three parts."""
     rows = [*((_bar_name(p), (p.edge_ms, p.link_ms, p.cloud_ms), p.feasible) for p in _shown(bundle))]
-    rows += [(short(r.name, 26), r.parts_ms, r.feasible) for r in rivals]
+    rows += [(short(r.name, 26), r.parts_ms, not r.why) for r in rivals]
     names = [f"<b>{plain(name)}</b>" if name.startswith("▸") else plain(name) for name, _, _ in rows]
     totals = [sum(parts) for _, parts, _ in rows]
     traces: list[Json] = [
@@ -290,7 +290,7 @@ def _front_errors(bundle: Bundle) -> list[float]:
 
 
 def _front_line(bundle: Bundle, floor: float) -> Json:
-    rows = sorted((float(row["latency_ms"]), float(row["error"])) for row in bundle.front if row.get("error"))
+    rows = sorted({(float(row["latency_ms"]), float(row["error"])) for row in bundle.front if row.get("error")})
     return {
         "type": "scatter",
         "mode": "lines+markers",
@@ -308,10 +308,10 @@ def _rival_points(rivals: Sequence[Rival], floor: float) -> Json:
         "type": "scatter",
         "mode": "markers",
         "name": "baselines",
-        "x": decimals(sum(r.parts_ms) for r in rivals),
+        "x": decimals(r.latency_ms for r in rivals),
         "y": decimals(max(r.error or 0.0, floor) for r in rivals),
-        "marker": {"symbol": ["x" if r.feasible else "x-open" for r in rivals], "size": 10, "color": RIVAL},
-        "customdata": [f"<b>{plain(r.name)}</b><br>latency {ms_text(sum(r.parts_ms))}, error {error_text(r.error or 0.0)}" for r in rivals],
+        "marker": {"symbol": ["x-open" if r.why else "x" for r in rivals], "size": 10, "color": RIVAL},
+        "customdata": [f"<b>{plain(r.name)}</b><br>latency {ms_text(r.latency_ms)}, error {error_text(r.error or 0.0)}" for r in rivals],
         "hovertemplate": "%{customdata}<extra></extra>",
     }
 

@@ -12,8 +12,6 @@ from .report_data import Json
 _DEVICES = {"edge": "--edge", "net": "--net", "cloud": "--cloud"}
 
 _PLAIN = {
-    "edge_ram_bytes": "--edge-memory",
-    "edge_storage_bytes": "--edge-storage",
     "input_bits": "--input-bits",
     "weight_bits": "--weight-bits",
     "act_bits": "--act-bits",
@@ -36,7 +34,13 @@ _PLAIN = {
 }
 """Flags by option; the value is written as it is, lists with commas between."""
 
-_UNITS = {"min_sqnr_db": ("--min-sqnr", "dB"), "max_latency_s": ("--max-latency", "s"), "time_limit_s": ("--time-limit", "s")}
+_UNITS = {
+    "edge_ram_bytes": ("--edge-memory", "B"),
+    "edge_storage_bytes": ("--edge-storage", "B"),
+    "min_sqnr_db": ("--min-sqnr", "dB"),
+    "max_latency_s": ("--max-latency", "s"),
+    "time_limit_s": ("--time-limit", "s"),
+}
 
 
 def command_line(manifest: Json) -> str:

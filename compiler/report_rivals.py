@@ -1,4 +1,4 @@
-"""Baselines of a report: what compare.json tells of other ways to split, under the same cost model."""
+"""Baselines of a report: what compare.json, the output of `autosplitc compare --json`, tells of other methods under the same cost model."""
 
 from __future__ import annotations
 
@@ -6,28 +6,30 @@ from dataclasses import dataclass
 
 from .report_data import Bundle, Json
 
+OURS = "auto-split"
+
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """The answer of another strategy. parts_ms: edge, link, cloud. error: None where it is not known."""
+    """The answer of another method. parts_ms: edge, link, cloud. error: None in float. why: the limit it breaks, "" where it keeps all."""
 
     name: str
     parts_ms: tuple[float, float, float]
     error: float | None
-    feasible: bool
+    why: str
+
+    @property
+    def latency_ms(self) -> float:
+        """End-to-end latency."""
+        return sum(self.parts_ms)
 
 
 def rivals_of(bundle: Bundle) -> tuple[Rival, ...]:
     """Return the baselines that were compared; none without compare.json."""
     rows: list[Json] = (bundle.compare or {}).get("rows", [])
-    return tuple(found for row in rows if (found := _rival(row)) is not None)
+    return tuple(_rival(row) for row in rows if row["strategy"] != OURS)
 
 
-def _rival(row: Json) -> Rival | None:
-    parts = [row.get(name) for name in ("edge_s", "link_s", "cloud_s")]
-    if None in parts:
-        return None
-    edge_s, link_s, cloud_s = (float(part or 0.0) for part in parts)
-    return Rival(
-        str(row.get("strategy", "")), (1e3 * edge_s, 1e3 * link_s, 1e3 * cloud_s), row.get("error"), bool(row.get("feasible", True))
-    )
+def _rival(row: Json) -> Rival:
+    parts_ms = 1e3 * row["edge_s"], 1e3 * row["link_s"], 1e3 * row["cloud_s"]
+    return Rival(row["strategy"], parts_ms, row["error"], row["why"])

@@ -56,7 +56,8 @@ def test_the_summary(tool: Tool, tmp_path: Path, golden: Any) -> None:
 
 
 def test_a_bundle_holds_what_it_should(example: Path) -> None:
-    names = ["cloud.onnx", "edge.onnx", "layers.csv", "manifest.json", "solutions.csv", "tensor_quant_overrides.json"]
+    tables = ["layers.csv", "manifest.json", "problem.json", "report.html", "solutions.csv"]
+    names = ["cloud.onnx", "edge.onnx", *tables, "tensor_quant_overrides.json"]
     assert sorted(files_of(example)) == names
     assert sorted(p.name for p in example.iterdir()) == sorted([*names, "ir", "measurements.json"])
     assert [p.name for p in sorted((example / "ir").glob("*.air"))] == [f"{i:02d}-{n}.air" for i, n in enumerate(("import", *pass_names()))]

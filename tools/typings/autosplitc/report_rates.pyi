@@ -1,0 +1,1 @@
+from compiler.report_rates import *
