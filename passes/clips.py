@@ -1,13 +1,14 @@
 """Clips: the bounds of every value's quantiser at 1..8 bits, as `Ranges` holds them.
 
 Operands of a Concat that are made alike are given the bounds of its result, so that at equal bits they have equal scales and a Concat only
-copies codes. Pools of maxima, Reshape and their like share the quantiser of what they read (`roles.py`). An average pool does not: averages
-spread less than what they are made of, engines requantise in the same pass, and so a scale of its own costs nothing and is finer.
+copies codes. The network's outputs are not clipped. Pools of maxima, Reshape and their like share the quantiser of what they read
+(`roles.py`). An average pool does not: averages spread less than what they are made of, engines requantise in the same pass, and so a scale
+of its own costs nothing and is finer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -33,6 +34,15 @@ plates (336) 25.8 dB with min-max and 27.1 dB with mse.
 JOINT_FACTOR = 2.0
 """Bounds are made equal where the common ones are at most so much wider than each: that costs one bit at the most."""
 
+OUTPUT_MARGIN = 1.2
+"""How far the bounds of an output reach, as a part of what was seen, from `OUTPUT_BITS` on.
+
+The largest output decides (a class, a box): where it saturates it ties with the next, and few samples have not seen the largest. Logits of
+MobileNetV2 clipped by mse, all else in float: KL 0.0097 and 97 % agreement (168 crops), a quarter of what all activations cost.
+"""
+OUTPUT_BITS = 6
+"""At fewer bits an output's bounds are as clipped as those of other values: there the step costs more."""
+
 Bounds = NDArray[np.float64]
 
 
@@ -51,6 +61,7 @@ def clips_of(
     if method == "min-max" and not joint.owner:
         return None
     bounds = {value.value: _bounds(value, rows, method, percentile) for value in values}
+    bounds |= {name: _widened(bounds[name], by_name[name]) for name in _open_outputs(graph, found, by_name)}
     return np.stack([bounds[joint.top(value.value)] for value in values]) if values else None
 
 
@@ -60,6 +71,23 @@ def _bounds(value: ValueRange, rows: NDArray[np.float64], method: str, percentil
     methods = AUTO if method == "auto" else (method,) * len(BITS)
     made = {m: clip_bounds(rows[value.histogram], value.low, value.high, m, percentile) for m in set(methods)}
     return np.stack([made[m][bits - 1] for bits, m in zip(BITS, methods, strict=True)])
+
+
+def _open_outputs(graph: Graph, found: Roles, values: Mapping[str, ValueRange]) -> Iterator[str]:
+    """Yield the values whose codes the graph's outputs have and whose ends no activation sets."""
+    for root in dict.fromkeys(found.root.get(name, "") for name in graph.outputs):
+        maker = graph.producer.get(root)
+        if maker is None or maker.name not in found.quantised or "act" in maker.attrs or root not in values:
+            continue
+        if values[root].histogram >= 0 and not values[root].exact:
+            yield root
+
+
+def _widened(bounds: Bounds, value: ValueRange) -> Bounds:
+    """Return bounds that from `OUTPUT_BITS` on reach beyond all that was seen."""
+    wide = bounds.copy()
+    wide[OUTPUT_BITS - 1 :] = OUTPUT_MARGIN * np.array([min(value.low, 0.0), max(value.high, 0.0)])
+    return wide
 
 
 @dataclass

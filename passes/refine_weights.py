@@ -24,6 +24,15 @@ from .round_weights import effort_of
 from .rounding_cache import VERSION, RoundedOp, cached
 from .walk import Codes, Inputs, OnLayer, Rounds, runs_that_fit, spread_feeds, walk
 
+REFIT_RUNS = 128
+"""Runs of data from which on fine codes are refitted to quantised inputs, and their biases to those inputs' mean."""
+FINE_BITS = 6
+"""From here on codes are fine: what a refit learns by heart of few samples is more than what it makes up for.
+
+MobileNetV2 on 32 crops of 8 pictures, KL to float x 1e-3 on 168 crops of 28 others, normal / best: 8 bits 41.9 / 37.8 with both, 34.9 /
+41.0 without the refit, 25.7 / 25.5 without either; 6 bits 89 / 81, 58 / 58, 48 / 41. On 256 images of Fashion-MNIST both halve that.
+"""
+
 
 @dataclass(frozen=True)
 class RefineWeights(Pass):
@@ -87,8 +96,9 @@ class _Chain:
         def look(op: Op, inputs: Inputs) -> Rounds:
             bits = self.bits[layer.const]
             if layer.const not in done:
-                moments = layer.moments(inputs, self.env.seed)
-                rounded = round_layer(layer.matrix, moments, bits, self.effort, refit=self.effort != "fast")
+                moments, trusted = layer.moments(inputs, self.env.seed), bits < FINE_BITS or len(inputs.exact) >= REFIT_RUNS
+                seen = moments if trusted else replace(moments, mean=moments.mean_exact)
+                rounded = round_layer(layer.matrix, seen, bits, self.effort, refit=trusted and self.effort != "fast")
                 done[layer.const] = layer.rounded_op(rounded, bits)
                 self.env.cache.put(keys[op.name], done[layer.const].to_bytes())
             rounds, mine = done[layer.const].rounds(layer.axis), done[layer.const].bias

@@ -110,10 +110,26 @@ def test_auto_clips_the_more_the_fewer_bits() -> None:
     ranges = calibrated(network())
     found = Quantisers(ranges)
     whole = Quantisers(replace(ranges, clips=None))
-    assert [found.affine(name, 8).scale <= whole.affine(name, 8).scale for name in "xky"] == [True] * 3
+    assert [found.affine(name, 8).scale <= whole.affine(name, 8).scale for name in "xk"] == [True] * 2
     spans = [affine.scale * affine.max_code for affine in found.affines("y")]
     assert spans[2] < 0.85 * spans[7]
     assert calibrated(network(gain=9.0, third=20.0), Calibrate(method="min-max")).clips is None
+
+
+def test_outputs_reach_beyond_what_was_seen_where_codes_are_fine() -> None:
+    ranges = calibrated(network())
+    found = Quantisers(ranges)
+    seen = found.of_value["y"]
+    wide = [affine.scale * affine.max_code / (seen.high - seen.low) for affine in found.affines("y")]
+    assert wide[5:] == pytest.approx([1.2] * 3, rel=1e-6)
+    assert max(wide[:5]) <= 1.0
+
+
+def test_outputs_that_an_activation_ends_do_not_reach_beyond_it() -> None:
+    graph = network()
+    last = replace(graph.ops[-1], attrs=Attrs.of(act="clip", act_low=0.0, act_high=0.5))
+    found = Quantisers(calibrated(replace(graph, ops=(*graph.ops[:-1], last))))
+    assert found.affine("y", 8).scale * 255 == pytest.approx(0.5)
 
 
 def test_clips_do_not_depend_on_batches() -> None:

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from autosplitc.ir import Attrs, CompileError, Const, DType, Graph, Module, Op, TensorType, Value, blob_from_array
 from autosplitc.passes import Choice, Env, NamedBits, NoCache, Plan, Refinement, Request, Rounding, Solutions, pass_class, rounded_of
 from autosplitc.passes.execute import load
+from autosplitc.passes.layers import Effort
 from autosplitc.passes.partition import Partition
+from autosplitc.passes.quantize import Moments, RoundedLayer, round_layer
 from autosplitc.passes.refine_weights import RefineWeights
 from autosplitc.passes.round_weights import RoundWeights
 from autosplitc.targets import load_target, parse_network
@@ -146,6 +148,20 @@ def test_rounding_on_data_beats_rounding_each_weight_alone(bits: int) -> None:
     nearest, planned, final = error(plain(module)), error(Module(module.graphs, module.facts[:-1])), error(module)
     assert final < 0.6 * nearest
     assert planned < nearest
+
+
+@pytest.mark.parametrize(("bits", "enough", "trusted"), [(8, 128, False), (6, 128, False), (5, 128, True), (8, 24, True)])
+def test_few_samples_do_not_move_fine_weights(monkeypatch: pytest.MonkeyPatch, bits: int, enough: int, trusted: bool) -> None:
+    monkeypatch.setattr("autosplitc.passes.refine_weights.REFIT_RUNS", enough)
+    seen: list[tuple[bool, bool]] = []
+
+    def spy(matrix: NDArray[np.float32], moments: Moments, width: int, effort: Effort, refit: bool) -> RoundedLayer:
+        seen.append((refit, bool(np.array_equal(moments.mean, moments.mean_exact))))
+        return round_layer(matrix, moments, width, effort, refit)
+
+    monkeypatch.setattr("autosplitc.passes.refine_weights.round_layer", spy)
+    refined(env(Samples(PICTURES)), bits)
+    assert seen == [(trusted, not trusted)] * len(ALL)
 
 
 def test_every_width_of_every_constant_is_there() -> None:
