@@ -1,0 +1,1 @@
+from passes.quantize.insert import *
