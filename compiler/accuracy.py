@@ -105,8 +105,8 @@ class _Search:
         found: list[int] = []
         for index in self.order:
             plan = self.plans[index]
-            if plan.error < least.get(plan.kind, math.inf):
-                least[plan.kind] = plan.error
+            if plan.error < least.get(_family(plan), math.inf):
+                least[_family(plan)] = plan.error
                 found.append(index)
         return found
 
@@ -143,8 +143,13 @@ class _Search:
 
 
 def _rules_out(failed: Plan, other: Plan) -> bool:
-    """Whether a plan that failed tells that another fails too: it is of the same kind, and no less error is predicted for it."""
-    return failed.kind == other.kind and failed.error <= other.error
+    """Whether a plan that failed tells that another fails too: it is of the same family, and no less error is predicted for it."""
+    return _family(failed) == _family(other) and failed.error <= other.error
+
+
+def _family(plan: Plan) -> str:
+    """Return what a plan's error compares with: plans of its kind, or those whose codec loses, which have an error of another sort."""
+    return "lossy" if plan.is_lossy else plan.kind
 
 
 def search(plans: Sequence[Plan], order: Sequence[int], limits: Sequence[float], measure: Measure, max_evals: int) -> tuple[Verdict, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from autosplitc.ir import Diagnostic, Fact, Module
-from autosplitc.passes import Choice, Env, Plan, Request, Solutions, explained_choice
+from autosplitc.passes import Choice, Env, Plan, Request, Solutions, codec_of, explained_choice
 
 from .accuracy import Trial, Verdict, search
 from .drop import Drop, limit_text, lost_text, points
@@ -100,13 +100,19 @@ def warnings_of(verdict: Verdict, plans: Sequence[Plan]) -> tuple[Diagnostic, ..
     found: list[Diagnostic] = []
     metric, limit = verdict.chosen.drop.metric, limit_text(verdict.chosen.drop.metric, verdict.limit)
     if verdict.ending == "cloud-only":
-        message = f"no plan with an edge part was measured to lose no more than {limit} ({metric}): the raw input is sent"
+        sent = sent_text(plans[verdict.chosen.index])
+        message = f"no plan with an edge part was measured to lose no more than {limit} ({metric}): {sent}"
         nearest = (nearest_text(plans[verdict.nearest.index], verdict.nearest.drop),) if verdict.nearest else ()
         found.append(Diagnostic("AS507", message, notes=(*nearest, *_over_note(verdict)), severity="warning"))
     if verdict.ending == "evaluations":
         message = f"--max-evals ended the search: faster plans that may lose no more than {limit} ({metric}) were not measured"
         found.append(Diagnostic("AS508", message, hint=f"--max-evals {2 * len(verdict.trials)}", severity="warning"))
     return tuple(found)
+
+
+def sent_text(plan: Plan) -> str:
+    """Return what a Cloud-Only plan does: `the raw input is sent`, `the input is sent as JPEG q85`."""
+    return f"the input is sent as {codec_of(plan.codec).title}" if plan.codec else "the raw input is sent"
 
 
 def warning_of_few(drop: Drop, limit: float) -> Diagnostic:

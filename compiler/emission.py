@@ -12,7 +12,7 @@ from autosplitc.passes import Choice, Data, Env, Request, Solutions
 from .accuracy import accuracy_json
 from .bundle import write_bundle, write_measurements
 from .check import check_bundle
-from .decide import Decision, warning_of_few
+from .decide import Decision, sent_text, warning_of_few
 from .evaluation import Evaluation
 from .folder import THRESHOLDS, writing_to
 from .hooks import Hooks
@@ -54,7 +54,7 @@ class Emission:
         chosen = module.fact(Solutions).plans[module.fact(Choice).index]
         if chosen.kind == "cloud-only" and (decision is None or decision.verdict.ending != "cloud-only"):
             notes = (module.fact(Choice).why,)
-            self._warn(Diagnostic("AS505", "nothing is left to run on the edge: the raw input is sent", notes=notes, severity="warning"))
+            self._warn(Diagnostic("AS505", f"nothing is left to run on the edge: {sent_text(chosen)}", notes=notes, severity="warning"))
         with self.hooks.timed("write"), writing_to(self.place):
             manifest = write_bundle(module, self.env, folder)
         measurements: Json = dict(known or {})

@@ -15,6 +15,7 @@ from autosplitc.ir import Graph, Module
 from autosplitc.passes import Data, Env, Feed, WireLayout, feeds_of, rows_a_run
 
 from .bundle import write_graphs
+from .codec_link import CodecLink
 from .codegen import write_scratch
 from .drop import Drop
 from .engine import Arrays, Engine, in_one_batch, outputs_of_halves, tensors_of
@@ -62,7 +63,7 @@ class Evaluation:
 
         Raises CompileError AS702, AS703 where a graph does not load or run, AS161 to AS164 for the metric.
         """
-        key = _digest(folder)
+        key = _digest(folder) + CodecLink.of(module).loses
         found, ended_at = self.known.get(key, (None, 0.0))
         if found is None or not (found.complete or limit <= ended_at):
             found = self._measured(module, folder, env, limit)
@@ -110,6 +111,7 @@ class Halves:
     cloud: Engine | None
     graph: Graph
     places: Mapping[str, tuple[str, str]]
+    link: CodecLink
 
     @staticmethod
     def load(runnable: Runnable, folder: Path, scratch: Path) -> Halves:
@@ -117,7 +119,8 @@ class Halves:
         module = runnable.module
         cloud = Engine.load(runnable.file("cloud", folder, scratch), "cloud.onnx") if module.has_graph("cloud") else None
         places = {p.output: (p.side, p.name) for p in module.fact(WireLayout).outputs if p.output in module.main.outputs}
-        return Halves(Engine.load(runnable.file("edge", folder, scratch), "edge.onnx"), cloud, module.graph("edge"), places)
+        edge = Engine.load(runnable.file("edge", folder, scratch), "edge.onnx")
+        return Halves(edge, cloud, module.graph("edge"), places, CodecLink.of(module))
 
     def run(self, feeds: Sequence[Feed]) -> Arrays:
         """Return the model's outputs for several runs, as one batch where the edge graph takes one. Raises CompileError AS703."""
@@ -125,7 +128,7 @@ class Halves:
         return _joined([tensors_of(self._run(feed)) for feed in ((batch,) if batch is not None else feeds)])
 
     def _run(self, feed: Feed) -> Arrays:
-        from_edge = self.edge.run(feed)
+        from_edge = self.link.sent(self.edge.run(feed))
         from_cloud = self.cloud.run({name: from_edge[name] for name in self.cloud.inputs}) if self.cloud is not None else {}
         return outputs_of_halves(self.places, from_edge, from_cloud)
 

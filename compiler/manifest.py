@@ -20,6 +20,7 @@ from autosplitc.passes import Choice, NamedBits, Plan, Ranges, Request, Solution
 from autosplitc.targets import Target
 
 from . import __version__
+from .codec_link import codec_record
 from .folder import MANIFEST, SCHEMA
 from .front_table import front_record
 from .preprocess import parse_preprocess
@@ -33,7 +34,7 @@ def make_manifest(module: Module, edge: Target, folder: Path) -> Json:
     request, layout = module.fact(Request), module.fact(WireLayout)
     choice, plans = module.fact(Choice), module.fact(Solutions).plans
     plan = plans[choice.index]
-    front = front_record(module)
+    front, codec = front_record(module), codec_record(module)
     return {
         "schema": SCHEMA,
         "compiler": {"name": "autosplitc", "version": __version__},
@@ -56,6 +57,7 @@ def make_manifest(module: Module, edge: Target, folder: Path) -> Json:
             "payload": layout.payload,
             "bytes_per_sample": layout.nbytes,
             "tensors": [{**asdict(tensor), "shape": list(tensor.shape)} for tensor in layout.tensors],
+            **({} if codec is None else {"codec": codec}),
         },
         "runtime": runtime_of(module),
         "outputs": [asdict(place) for place in layout.outputs],

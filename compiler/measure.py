@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosplitc.ir import Module
-from autosplitc.passes import Data, Env, Feed, Request, WireLayout
+from autosplitc.passes import Data, Env, Feed, Plan, Request, WireLayout
 
+from .codec_link import CodecLink, chosen_plan
 from .codegen import write_scratch
 from .engine import Arrays, Engine, for_some_fill, outputs_of_halves, sample_feeds, tensors_of
 from .metrics import Share, agreement, top1
@@ -45,7 +46,8 @@ def measure_bundle(module: Module, folder: Path, env: Env, evaluation: Data | No
     Returns, for measurements.json: `data` (what was run, how many samples), `quality` (`sqnr_db`: the least over float outputs; each
     output's own; `top1` and `agreement` with n and 95 % interval where an output is a classifier's), `times_s` (medians, one thread),
     `file_bytes`, `payload_bytes` a sample, `edge_rss_bytes` (None where the system does not tell), `sizes` (these beside what was
-    predicted, see `sizes_of`). Raises CompileError AS702, AS703.
+    predicted, see `sizes_of`), `codec` (sizes and times of the payload through the plan's codec, where it has one).
+    Raises CompileError AS650, AS651, AS702, AS703.
     """
     quality = measure_quality(module, folder, env, evaluation)
     file_bytes = {p.name: p.stat().st_size for p in sorted(folder.iterdir()) if ".onnx" in p.suffixes}
@@ -78,6 +80,7 @@ def measure_quality(module: Module, folder: Path, env: Env, evaluation: Data | N
         "data": {"source": named, "samples": comparison.samples},
         "quality": comparison.quality(data.labels() if data is not None else None),
         "times_s": comparison.times(),
+        **comparison.codec(chosen_plan(module)),
     }
 
 
@@ -114,6 +117,7 @@ class _Powers:
 class _Comparison:
     """Running sums over samples; logits are those of the first float output where it is a classifier's."""
 
+    link: CodecLink | None = None
     samples: int = 0
     powers: dict[str, _Powers] = field(default_factory=dict[str, _Powers])
     logits: str = ""
@@ -150,6 +154,11 @@ class _Comparison:
             wanted = labels[: len(mine)]
             found["top1"] = {**_share(top1(mine, wanted)), "float": _share(top1(exact, wanted))}
         return found
+
+    def codec(self, plan: Plan) -> Json:
+        """Return `codec`, what was measured of the plan's; nothing without one."""
+        found = self.link.measured(plan) if self.link is not None else None
+        return {} if found is None else {"codec": found}
 
     def times(self) -> Json:
         """Return median run times in seconds."""
@@ -193,7 +202,8 @@ class _Files:
 
 def _compare(module: Module, files: _Files, feeds: Iterator[Feed]) -> _Comparison:
     """Run the float model and the halves on every feed; compared is what both give."""
-    found = _Comparison()
+    link = CodecLink.of(module)
+    found = _Comparison(link)
     places = {p.output: (p.side, p.name) for p in module.fact(WireLayout).outputs if p.output in module.main.outputs}
     edge: Engine | None = None
     cloud: Engine | None = None
@@ -201,8 +211,8 @@ def _compare(module: Module, files: _Files, feeds: Iterator[Feed]) -> _Compariso
         if edge is None:
             edge = Engine.load(files.edge, "edge.onnx")
             cloud = Engine.load(files.cloud, "cloud.onnx") if files.cloud is not None else None
-            _halves(edge, cloud, feed)
-        from_edge, from_cloud, edge_s, cloud_s = _halves(edge, cloud, feed)
+            _halves(edge, cloud, CodecLink.of(module), feed)
+        from_edge, from_cloud, edge_s, cloud_s = _halves(edge, cloud, link, feed)
         found.edge_s.append(edge_s)
         if cloud is not None:
             found.cloud_s.append(cloud_s)
@@ -229,10 +239,12 @@ def _run_float(model: Path, feeds: Iterator[Feed], seconds: list[float]) -> Iter
     yield from held
 
 
-def _halves(edge: Engine, cloud: Engine | None, feed: Feed) -> tuple[Arrays, Arrays, float, float]:
-    """Return what edge and cloud give, and how long each took."""
+def _halves(edge: Engine, cloud: Engine | None, link: CodecLink, feed: Feed) -> tuple[Arrays, Arrays, float, float]:
+    """Return what edge and cloud give, and how long each took, the codec between them aside."""
     started_s = time.perf_counter()
     from_edge = edge.run(feed)
-    between_s = time.perf_counter()
-    from_cloud = cloud.run({name: from_edge[name] for name in cloud.inputs}) if cloud is not None else {}
-    return from_edge, from_cloud, between_s - started_s, time.perf_counter() - between_s
+    edge_s = time.perf_counter() - started_s
+    arrived = link.sent(from_edge, timed=True)
+    started_s = time.perf_counter()
+    from_cloud = cloud.run({name: arrived[name] for name in cloud.inputs}) if cloud is not None else {}
+    return from_edge, from_cloud, edge_s, time.perf_counter() - started_s

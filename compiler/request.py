@@ -49,9 +49,9 @@ DEFAULT_MAX_DROP = (0.01,)
 
 _PLANNED: tuple[type[Fact], ...] = (Solutions, Choice, Refinement, WireLayout)
 _STALE: dict[str, tuple[type[Fact], ...]] = {
-    "edge": (Costs, Splits, *_PLANNED),
+    "edge": (Costs, WireSizes, Splits, *_PLANNED),
     "cloud": (Costs, Splits, *_PLANNED),
-    "edge_sha256": (Costs, Splits, *_PLANNED),
+    "edge_sha256": (Costs, WireSizes, Splits, *_PLANNED),
     "cloud_sha256": (Costs, Splits, *_PLANNED),
     "calib_sha256": (Ranges, Rounding, Sensitivity, WireSizes, *_PLANNED),
     "seed": (Ranges, Rounding, Sensitivity, *_PLANNED),
@@ -60,9 +60,10 @@ _STALE: dict[str, tuple[type[Fact], ...]] = {
     "edge_ram_bytes": (Splits, *_PLANNED),
     "input_bits": (WireSizes, Splits, *_PLANNED),
     "weight_bits": (Splits, *_PLANNED),
-    "act_bits": (Splits, *_PLANNED),
+    "act_bits": (WireSizes, Splits, *_PLANNED),
     "keep_float": (Rounding, Sensitivity, Liveness, Costs, WireSizes, Splits, *_PLANNED),
     "codec": (WireSizes, *_PLANNED),
+    "wire_bits": (WireSizes, *_PLANNED),
     "pick": (Choice, Refinement, WireLayout),
     "format": (Choice, Refinement, WireLayout),
 }

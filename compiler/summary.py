@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from autosplitc.passes import Choice, Costs, NamedBits, Plan, Request, Solutions, WireLayout, codec_of, size_text
+from autosplitc.passes import Choice, Costs, NamedBits, Plan, Request, Solutions, WireLayout, WireSizes, codec_of, size_text
 
 from .front_table import front_lines
 from .manifest import Json
@@ -101,8 +101,15 @@ def _sent(result: Result, plan: Plan) -> str:
     if plan.codec:
         codec = codec_of(plan.codec).title
         p95 = f", 95 % no more than {plan.sent_p95_bytes:,.0f}" if plan.sent_p95_bytes is not None else ""
-        return f"{plan.wire_bytes:,} B a sample as {codec}{p95}, measured on calibration; of {plan.payload_bytes:,} B: {types}"
+        return f"{plan.wire_bytes:,} B a sample as {codec}{p95}, measured on calibration{_coding(result, plan)}; of {types}"
     return f"{plan.payload_bytes:,} B a sample: {types}"
+
+
+def _coding(result: Result, plan: Plan) -> str:
+    """Return what a picture's codec takes; "" where that stands among packing."""
+    sizes = result.module.get(WireSizes)
+    found = next((s for s in sizes.sizes if s.codec == plan.codec), None) if sizes is not None and plan.codec != "zstd" else None
+    return f"; encode {_ms(found.encode_s)} + decode {_ms(found.decode_s)} ms, measured here" if found is not None else ""
 
 
 def _edge(result: Result, plan: Plan) -> str:

@@ -78,8 +78,6 @@ def _through(raw: Plan, size: WireSize, env: Env, request: Request) -> Plan:
         sent_p95_bytes=size.p95_bytes,
         edge_s=raw.edge_s + size.encode_s,
         cloud_s=raw.cloud_s + size.decode_s,
-        edge_measured_s=raw.edge_measured_s + size.encode_s,
-        cloud_measured_s=raw.cloud_measured_s + size.decode_s,
         error=raw.error + size.nsr,
     )
     plan = replace(plan, link_s=env.network.transfer_s(plan.wire_bytes))

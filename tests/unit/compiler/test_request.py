@@ -38,13 +38,17 @@ MODULE = Module(
     [
         ({}, ()),
         ({"net": "3mbps"}, ()),
+        ({"codec": "none"}, ("wire-sizes", "solutions", "choice", "refinement", "wire-layout")),
         ({"pick": 2}, ("choice", "refinement", "wire-layout")),
         ({"net": "1mbps"}, ("solutions", "choice", "refinement", "wire-layout")),
         ({"edge_ram_bytes": 9}, ("splits", "solutions", "choice", "refinement", "wire-layout")),
-        ({"edge": "tpu"}, ("costs", "splits", "solutions", "choice", "refinement", "wire-layout")),
-        ({"edge_sha256": "1" * 64}, ("costs", "splits", "solutions", "choice", "refinement", "wire-layout")),
+        ({"edge": "tpu"}, ("costs", "wire-sizes", "splits", "solutions", "choice", "refinement", "wire-layout")),
+        ({"edge_sha256": "1" * 64}, ("costs", "wire-sizes", "splits", "solutions", "choice", "refinement", "wire-layout")),
         ({"cloud_sha256": "1" * 64}, ("costs", "splits", "solutions", "choice", "refinement", "wire-layout")),
-        ({"calib_sha256": "1" * 64}, ("ranges", "rounding", "sensitivity", "solutions", "choice", "refinement", "wire-layout")),
+        (
+            {"calib_sha256": "1" * 64},
+            ("ranges", "rounding", "sensitivity", "wire-sizes", "solutions", "choice", "refinement", "wire-layout"),
+        ),
     ],
 )
 def test_a_change_drops_what_no_longer_holds(change: dict[str, object], gone: tuple[str, ...]) -> None:

@@ -1,0 +1,1 @@
+from compiler.codec_link import *
