@@ -24,6 +24,7 @@ from .planner import (
     build,
     cut_of,
     evaluate,
+    excess,
     front,
     plan_of,
     problem_text,
@@ -127,7 +128,7 @@ def _read(problem: Problem, kept: bytes) -> Cell | None:
 
 def _front(module: Module, problem: Problem, seeker: Seeker, cells: list[Cell], *, partial: bool) -> Front:
     """Return the fact: points without repetitions, each cell with the first point that is its answer."""
-    solutions = [*(c.solution for c in cells if c.solution is not None), *seeker.ends]
+    solutions = [*(c.solution for c in cells if c.solution is not None), *(s for s in seeker.ends if _fits(problem, s))]
     kept = [solutions[i] for i in undominated_figures([s.figures for s in solutions])]
     kept += [end for end in seeker.ends if not any(end.figures == s.figures and end.cut.ops == s.cut.ops for s in kept)]
     kept.sort(key=lambda s: (s.figures.latency_ns, s.figures.error, s.figures.ram_bits))
@@ -139,7 +140,7 @@ def _front(module: Module, problem: Problem, seeker: Seeker, cells: list[Cell], 
     for error in seeker.levels.errors:
         for ram_bits in seeker.levels.ram_bits:
             cell = sought.get((error, ram_bits))
-            point, proof, gap = (-1, "unsought", 0.0) if cell is None else (_point(cell, kept), *_proof(cell))
+            point, proof, gap = (-1, "unsought", 0.0) if cell is None else (_point(problem, cell, kept), *_proof(cell))
             listed.append(FrontCell(error * problem.error_unit, ram_bits // 8, point, proof, gap))
     return Front(module.main.name, tuple(listed), points, partial)
 
@@ -150,14 +151,20 @@ def _as_proven(solution: Solution, proven_ns: set[int]) -> Solution:
     return replace(solution, bound_ns=latency_ns) if latency_ns in proven_ns else solution
 
 
-def _point(cell: Cell, points: list[Solution]) -> int:
+def _fits(problem: Problem, solution: Solution) -> bool:
+    """Whether a plan keeps the limits but that on latency."""
+    return not excess(replace(problem.limits, latency_ns=None), solution.figures)
+
+
+def _point(problem: Problem, cell: Cell, points: list[Solution]) -> int:
     """Return the first of the points that keeps a cell's limits and is as fast as its plan: one that betters it, or itself."""
     if cell.solution is None:
         return -1
     own = cell.solution.figures
     for i, point in enumerate(points):
         figures = point.figures
-        if figures.latency_ns <= own.latency_ns and figures.error <= own.error and figures.ram_bits <= own.ram_bits:
+        no_worse = figures.latency_ns <= own.latency_ns and figures.error <= own.error and figures.ram_bits <= own.ram_bits
+        if no_worse and _fits(problem, point):
             return i
     return -1
 

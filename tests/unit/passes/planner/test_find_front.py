@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -116,3 +116,12 @@ def test_an_interruption_at_once_leaves_the_ends(toy: Toy, monkeypatch: pytest.M
     assert front.partial
     assert front.cells == ()
     assert {plan.kind for plan in front.points} == {"cloud-only", "edge-only"}
+
+
+def test_an_edge_only_that_breaks_a_limit_stands_beside_the_front_and_answers_no_cell(make_toy: Callable[..., Toy]) -> None:
+    toy = make_toy(ram_bytes=10**9, storage_bytes=1_500)
+    front = found(planned(toy, toy.env()), toy.env()).fact(Front)
+    whole = next(i for i, p in enumerate(front.points) if p.kind == "edge-only")
+    assert not front.points[whole].feasible
+    assert whole not in {cell.point for cell in front.cells}
+    assert all(front.points[cell.point].feasible for cell in front.cells)
