@@ -2,9 +2,7 @@
 
 Cross-layer equalisation (Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV 2019) with the
 factors of SmoothQuant (Xiao et al., ICML 2023): a channel's maximum to the power s, over the power 1 - s of the largest weight that reads
-it. What stands before an activation that lets no factors through has factors of its own. Behind a clip (ReLU6) channels only grow, so that
-the quantiser still cuts off what the clip does, and the weights' scales take the gain; a channel's factor is its maximum to the power s,
-whatever reads it, which leaves small channels room for more than the calibration data showed.
+it. What stands before an activation that lets no factors through has factors of its own.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ from numpy.typing import NDArray
 from autosplitc.ir import CompileError, Diagnostic, Graph, Module, Op, pre_activation
 
 from .base import Data, Env, Pass
-from .equalize_groups import GAINED, ChannelGroups, channel_groups, is_scalable_layer, may_grow
+from .equalize_groups import GAINED, ChannelGroups, channel_groups, is_scalable_layer
 from .equalize_weights import input_maxima, scaled_graph
 from .execute import groups, load, runnable_part
 from .lifts import lift_floors
@@ -90,20 +88,14 @@ class Equalize(Pass):
         weighed = alive & (weights > _TINY)
         factors[alive] = active[alive]
         factors[weighed] = active[weighed] ** self.strength / weights[weighed] ** (1.0 - self.strength)
-        most = np.full(active.size, self.limit)
-        for op in graph.ops:
-            if may_grow(graph, op):
-                grown = found.ids[op.result]
-                most[grown] = 1.0
-                factors[grown] = np.where(alive[grown], active[grown] ** self.strength, 1.0)
-        return self._normalised(_labels(found, maxima), active, alive, factors, most)
+        return self._normalised(_labels(found, maxima), active, alive, factors)
 
-    def _normalised(self, label: NDArray[np.int64], active: Vector, alive: NDArray[np.bool_], factors: Vector, most: Vector) -> Vector:
-        """Scale the factors of values that hang together (`label`) so that their ranges stay, and bound them, above by `most`."""
+    def _normalised(self, label: NDArray[np.int64], active: Vector, alive: NDArray[np.bool_], factors: Vector) -> Vector:
+        """Scale the factors of values that hang together (`label`) so that their ranges stay, and bound them."""
         largest = np.zeros(active.size)
         np.maximum.at(largest, label[alive], active[alive] / factors[alive])
         scaled = factors.copy()
-        scaled[alive] = np.clip(factors[alive] * largest[label[alive]], 1.0 / self.limit, most[alive])
+        scaled[alive] = np.clip(factors[alive] * largest[label[alive]], 1.0 / self.limit, self.limit)
         return np.where(alive, scaled, 1.0).astype(np.float32).astype(np.float64)
 
 

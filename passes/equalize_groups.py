@@ -6,7 +6,6 @@ constant weights start new ones: their weights take a factor on either side. A c
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -15,7 +14,6 @@ from numpy.typing import NDArray
 
 from autosplitc.ir import DType, Graph, Op, Shape, TensorType
 
-from .channel_affine import is_read_once
 from .roles import plain_gemm
 
 LAYERS = ("conv", "conv_transpose", "gemm", "matmul")
@@ -23,9 +21,6 @@ LAYERS = ("conv", "conv_transpose", "gemm", "matmul")
 
 GAINED = ("hard_swish", "silu")
 """Fused activations that get factors of their own behind them: factors before them would not come out."""
-
-CUT = "clip"
-"""The fused activation whose channels may only grow, behind it: then a quantiser of the range that was there cuts off what it cuts off."""
 
 _PASS_ON_SCALE = ("relu", "leaky_relu")
 _CHANNELWISE = ("relu", "leaky_relu", "max_pool", "average_pool", "global_average_pool", "global_max_pool", "identity", "dropout")
@@ -156,14 +151,6 @@ def is_scalable_layer(graph: Graph, op: Op) -> bool:
     return ranks == (2, 2) if op.kind in ("gemm", "matmul") else ranks[0] == ranks[1] > 2
 
 
-def may_grow(graph: Graph, op: Op) -> bool:
-    """Whether channels behind a layer's clip to [0, high] take a gain of 1 and more, as scales of weights that no other op reads do."""
-    attrs = op.attrs
-    if attrs.str_("act") != CUT or attrs.float_("act_low", -math.inf) != 0.0 or not 0.0 < attrs.float_("act_high", math.inf) < math.inf:
-        return False
-    return is_scalable_layer(graph, op) and is_read_once(graph, op.inputs[1])
-
-
 def _is_bias(graph: Graph, name: str, channels: int) -> bool:
     """Whether a constant holds one number for every output channel, or one for all."""
     type_ = graph.type_of(name)
@@ -198,7 +185,7 @@ def _other(builder: _Builder, op: Op) -> bool:
 def _layer(builder: _Builder, op: Op) -> bool:
     if not is_scalable_layer(builder.graph, op):
         return False
-    builder.start(op.result, free=homogeneous(op) or op.attrs.str_("act") in GAINED or may_grow(builder.graph, op))
+    builder.start(op.result, free=homogeneous(op) or op.attrs.str_("act") in GAINED)
     return True
 
 

@@ -27,12 +27,9 @@ from autosplitc.ir import (
 )
 
 from .channel_affine import is_read_once
-from .equalize_groups import CUT, GAINED, by_channel, is_scalable_layer
+from .equalize_groups import GAINED, by_channel, is_scalable_layer
 
 Vector = NDArray[np.float64]
-
-_APART = (*GAINED, CUT)
-"""Activations behind which factors are a gain."""
 
 
 def scaled_graph(graph: Graph, factors: Mapping[str, Vector], inner: Mapping[str, Vector]) -> Graph:
@@ -91,11 +88,11 @@ class _Scaler:
 
     def _before(self, op: Op) -> Vector:
         """Factors of what stands before an op's activation: those of the result, unless a gain makes them."""
-        return self.inner.get(op.name, np.ones(1)) if op.attrs.str_("act") in _APART else self._of(op.result)
+        return self.inner.get(op.name, np.ones(1)) if op.attrs.str_("act") in GAINED else self._of(op.result)
 
     def _gained(self, changed: Op, op: Op) -> Op:
         """Return an op with its factors around its activation, where they belong there."""
-        if op.attrs.str_("act") not in _APART:
+        if op.attrs.str_("act") not in GAINED:
             return changed
         lift = _multiplied(op, ACT_LIFT, self._before(op))
         gain = _multiplied(op, ACT_GAIN, 1.0 / self._of(op.result))

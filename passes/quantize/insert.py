@@ -31,10 +31,8 @@ from autosplitc.ir import (
     blob_from_bytes,
     code_dtype,
     pack_bits,
-    read_array,
 )
 
-from ..equalize_groups import is_scalable_layer
 from ..from_bytes import byte_values
 from ..roles import Roles
 from ..rounded import Rounded
@@ -42,8 +40,7 @@ from .affine import Affine, quantize_array
 from .weights import quantize_bias
 
 ABSORBED = ("relu", "clip")
-"""Activations that a requantisation absorbs, and a gain behind them, where it cuts off what they do; others get an 8-bit
-quantiser of their own before them."""
+"""Activations that a requantisation absorbs where it cuts off what they cut off; others get an 8-bit quantiser of their own before them."""
 
 ON_CODES = ("max_pool", "reshape", "flatten", "squeeze", "unsqueeze", "identity", "transpose", "slice", "split")
 """Ops of class `same` whose standard form takes 8-bit codes."""
@@ -197,15 +194,14 @@ def _add_on_codes(part: EdgePart, op: Op, count: int) -> None:
 
 def _add_quantised(part: EdgePart, op: Op) -> None:
     recipe = part.recipe
-    gain = _absorbed_gain(part, op)
-    inputs = tuple(_operand(part, op, index, gain) for index in range(len(op.inputs)))
+    inputs = tuple(_operand(part, op, index) for index in range(len(op.inputs)))
     if len(inputs) == 2 and recipe.graph.is_const(op.inputs[1]) and recipe.rounded.bias(op.name, op.inputs[1]) is not None:
-        inputs = (*inputs, _bias(part, op, None, gain))
+        inputs = (*inputs, _bias(part, op, None))
     act = op.attrs.str_("act")
     result = _raw_name(part, op.result)
     plain = Attrs.of({k: v for k, v in op.attrs.items() if not k.startswith("act")})
     if not act or act in ABSORBED or op.name not in recipe.inner:
-        attrs = plain if gain is not None or (act == "clip" and ACT_GAIN not in op.attrs and _cuts_off(part, op)) else op.attrs
+        attrs = plain if act == "clip" and _cuts_off(part, op) else op.attrs
         part.ops.append(Op((result,), op.kind, inputs, attrs, op.types, op.loc))
         return
     inner, affine = recipe.named(op.result, "inner"), recipe.inner[op.name]
@@ -232,31 +228,15 @@ def _multiply(part: EdgePart, op: Op, source: str, factors: ArrayRef, suffix: st
     part.ops.append(Op((result,), "mul", (source, const.name), Attrs(), op.types, loc))
 
 
-def _absorbed_gain(part: EdgePart, op: Op) -> NDArray[np.float32] | None:
-    """Return the gain f32[channels] behind a fused Relu or Clip where scales of the op's weights and its bias take it up; None elsewhere.
-
-    clip(x, 0, h) g = clip(g x, 0, g h) for g > 0: with the quantiser cutting off there, channels of x grow and the activation is gone.
-    """
-    found, graph = op.attrs.get(ACT_GAIN), part.recipe.graph
-    if not isinstance(found, ArrayRef) or op.attrs.str_("act") not in ABSORBED or not is_scalable_layer(graph, op):
-        return None
-    weights, gain = op.inputs[1], read_array(found).astype(np.float32)
-    axis = part.recipe.roles.weight_axis.get(weights)
-    if axis is None or len(graph.users[weights]) != 1 or graph.const[weights].type.dims[axis] != gain.size or not (gain > 0).all():
-        return None
-    return gain if _cuts_off(part, op, float(gain.min())) else None
-
-
-def _cuts_off(part: EdgePart, op: Op, gain: float = 1.0) -> bool:
-    """Whether the quantiser of an op's result maps all beyond the bounds of its fused activation, times `gain`, to its first and last code.
+def _cuts_off(part: EdgePart, op: Op) -> bool:
+    """Whether the quantiser of an op's result maps all beyond the bounds of its fused clip to its first and last code.
 
     Engines see 8-bit codes and cannot tell that fewer bits make the clip redundant.
     """
     if not part.is_coded(op.result):
         return False
     affine = part.affine_of(op.result)
-    low = 0.0 if op.attrs.str_("act") == "relu" else op.attrs.float_("act_low", -math.inf)
-    bounds = [low * gain, op.attrs.float_("act_high", math.inf) * gain]
+    bounds = [op.attrs.float_("act_low", -math.inf), op.attrs.float_("act_high", math.inf)]
     return quantize_array(np.array(bounds, np.float32), affine).tolist() == [0, affine.max_code]
 
 
@@ -265,21 +245,21 @@ def activation_attrs(attrs: Attrs) -> Attrs:
     return Attrs.of({k.removeprefix("act_"): v for k, v in attrs.items() if k.startswith("act_") and k not in (ACT_GAIN, ACT_LIFT)})
 
 
-def _operand(part: EdgePart, op: Op, index: int, gain: NDArray[np.float32] | None) -> str:
+def _operand(part: EdgePart, op: Op, index: int) -> str:
     name = op.inputs[index]
     recipe = part.recipe
     if not recipe.graph.is_const(name):
         return part.read_float(name)
     if name in recipe.roles.weight_axis:
-        return _weight(part, name, gain if index == 1 else None)
+        return _weight(part, name)
     corrected = index == 2 and recipe.rounded.bias(op.name, op.inputs[1]) is not None
-    if corrected or (index == 2 and (gain is not None or name in recipe.roles.bias_of)):
-        return _bias(part, op, name, gain)
+    if corrected or (index == 2 and name in recipe.roles.bias_of):
+        return _bias(part, op, name)
     return name
 
 
-def _weight(part: EdgePart, name: str, gain: NDArray[np.float32] | None) -> str:
-    """Add the integer form of a weight constant once, its scales times the gain; return its dequantised name."""
+def _weight(part: EdgePart, name: str) -> str:
+    """Add the integer form of a weight constant once; return its dequantised name."""
     recipe = part.recipe
     result = recipe.named(name, "dq")
     if name in part.scales:
@@ -288,17 +268,16 @@ def _weight(part: EdgePart, name: str, gain: NDArray[np.float32] | None) -> str:
     rounded = recipe.rounded.weight(recipe.graph, name, axis)
     code_type = const.type.with_dtype(code_dtype(rounded.bits, signed=True))
     codes = Const(recipe.named(name, "q"), code_type, blob_from_bytes(pack_bits(rounded.codes, rounded.bits)), const.loc)
-    scales = rounded.scale if gain is None else rounded.scale * gain
-    scale = Const(recipe.named(name, "scale"), _vector(scales.size), blob_from_array(scales), const.loc)
+    scale = Const(recipe.named(name, "scale"), _vector(rounded.scale.size), blob_from_array(rounded.scale), const.loc)
     _dequantize_const(part, codes, scale, result, axis)
     part.scales[name] = scale.name
     return result
 
 
-def _bias(part: EdgePart, op: Op, name: str | None, gain: NDArray[np.float32] | None) -> str:
+def _bias(part: EdgePart, op: Op, name: str | None) -> str:
     """Add the int32 form of a bias at scale (input x weights); return its dequantised name, or that of the numbers where none exists.
 
-    name: the op's bias constant; None where it has none and rounding makes one. gain: factors that the weights' scales have.
+    name: the op's bias constant; None where it has none and rounding makes one.
     """
     recipe = part.recipe
     weights, source = op.inputs[1], op.inputs[0]
@@ -311,10 +290,7 @@ def _bias(part: EdgePart, op: Op, name: str | None, gain: NDArray[np.float32] | 
     if corrected is not None:
         shape = shape if math.prod(shape) == corrected.size and shape else corrected.shape
         values = corrected.reshape(shape)
-    if gain is not None:
-        values = (values * gain).astype(np.float32)
-        shape = values.shape
-    unchanged = own is not None and corrected is None and gain is None
+    unchanged = own is not None and corrected is None
     weight_scale: NDArray[Any] = part.consts[part.scales[weights]].array() if weights in part.scales else np.zeros(0, np.float32)
     if not part.is_coded(source) or not shape or shape[-1] != weight_scale.size or math.prod(shape) != weight_scale.size:
         return name if unchanged and name is not None else _float_const(part, recipe.named(stem, "cast"), values, loc)

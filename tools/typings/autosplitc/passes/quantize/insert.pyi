@@ -1,1 +1,0 @@
-from passes.quantize.insert import *
