@@ -5,6 +5,7 @@ Figures that vary from run to run (seconds, the memory of the compiler's own pro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from .folder import THRESHOLDS
@@ -18,12 +19,14 @@ from .report_html import Html, joined, tag
 from .report_index import index_page
 from .report_page import missing, page, pair, section
 from .report_rates import Rates, rates_of
-from .report_rivals import rivals_of
+from .report_rivals import Rival, rivals_of
 from .report_tables import decision_table, layers_table, options_table, solutions_table
 
 REPORT = "report.html"
 
 _AGAIN = "compile again with this version"
+_PLANS = f"there is no solutions.csv; {_AGAIN}"
+_NEEDS = f"it needs problem.json and layers.csv; {_AGAIN}"
 _COMPARE = "autosplitc compare MODEL ... --json > OUT/compare.json, then autosplitc report OUT"
 
 
@@ -51,20 +54,13 @@ def report_text(bundle: Bundle) -> str:
     """Return the report of one bundle as HTML."""
     manifest = bundle.manifest
     rates, rivals = rates_of(bundle), rivals_of(bundle)
-    plans = [bars_figure(bundle, rivals), front_figure(bundle, rivals)] if bundle.plans else []
-    drop, rate = drop_figure(bundle), rate_figure(rates) if rates else None
-    second = [figure for figure in (drop, rate) if figure is not None]
+    left, right = _plan_figures(bundle, rates, rivals)
     edge = [figure for figure in (bits_figure(bundle.layers), memory_figure(bundle.layers, bundle)) if figure is not None]
     body = [
         section_of_answer(bundle, rates),
-        section(
-            "Plans", pair(plans) if plans else missing("The comparison of plans", f"there is no solutions.csv; {_AGAIN}"), *_extras(bundle)
-        ),
-        section("Accuracy and rate" if drop else "The rate of the link", pair(second), *_rate_missing(rate))
-        if second or rate is None
-        else Html(""),
-        section("The part on the edge", pair(edge) if edge else _no_edge(bundle)),
-        section("The graph and the cut", graph_svg(bundle) or missing("The graph", f"it needs problem.json and layers.csv; {_AGAIN}")),
+        section("Plans", pair(left, right) if left else missing("The comparison of plans", _PLANS), *_extras(bundle)),
+        section("The part on the edge", pair(edge[:1], edge[1:]) if edge else _no_edge(bundle)),
+        section("The graph and the cut", graph_svg(bundle) or missing("The graph", _NEEDS)),
         section("The decision", decision_table(bundle)),
         section(f"All plans ({len(bundle.plans)})", solutions_table(bundle)) if bundle.plans else Html(""),
         section(f"All layers ({len(bundle.layers)})", layers_table(bundle)) if bundle.layers else Html(""),
@@ -76,7 +72,7 @@ def report_text(bundle: Bundle) -> str:
         f"{compiler['name']} {compiler['version']}. Made from the files of this folder; measurements.json also has what varies from run to "
         "run: seconds, and the memory of processes on the machine that compiled."
     )
-    return page(f"{manifest['source']['name']}: where to run it", setting, body, [*plans, *second, *edge], footer)
+    return page(f"{manifest['source']['name']}: where to run it", setting, body, [*left, *right, *edge], footer)
 
 
 def section_of_answer(bundle: Bundle, rates: Rates | None) -> Html:
@@ -84,19 +80,26 @@ def section_of_answer(bundle: Bundle, rates: Rates | None) -> Html:
     return tag("section", answer(bundle, rates, rivals_of(bundle)), class_="answer")
 
 
+def _plan_figures(bundle: Bundle, rates: Rates | None, rivals: Sequence[Rival]) -> tuple[list[Figure], list[Figure]]:
+    """Return the figures of plans for the left and the right column."""
+    if not bundle.plans:
+        return [], []
+    left, right = [bars_figure(bundle, rivals)], [front_figure(bundle, rivals)]
+    drop, rate = drop_figure(bundle), rate_figure(rates) if rates else None
+    right += [drop] if drop is not None else []
+    shorter = min((right, left), key=lambda column: sum(figure.height_px for figure in column))
+    shorter += [rate] if rate is not None else []
+    return left, right
+
+
 def _extras(bundle: Bundle) -> list[Html]:
-    found = [] if bundle.compare else [missing("What other methods choose", _COMPARE)]
-    return (
-        found
-        if bundle.front
-        else [*found, missing("The proven front over errors and memories", "compile with --front, which writes front.csv")]
+    """Return a line for each part that would stand among the plans, were its file there."""
+    parts = (
+        (bundle.problem, "Latency against the rate of the link", f"it needs problem.json; {_AGAIN}"),
+        (bundle.compare, "What other methods choose", _COMPARE),
+        (bundle.front, "The proven front over errors and memories", "compile with --front, which writes front.csv"),
     )
-
-
-def _rate_missing(rate: Figure | None) -> list[Html]:
-    return (
-        [] if rate is not None else [missing("Latency against the rate of the link", f"it needs problem.json and solutions.csv; {_AGAIN}")]
-    )
+    return [missing(what, how) for found, what, how in parts if not found]
 
 
 def _no_edge(bundle: Bundle) -> Html:

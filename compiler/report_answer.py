@@ -30,7 +30,8 @@ def _headline(bundle: Bundle) -> str:
     if plan is None:
         return f"The answer is {decision['kind']}.{broken}"
     if plan.kind == "cloud-only":
-        return f"No, do not split: send the input and run everything in the cloud, {ms_text(plan.latency_ms)} a sample.{broken}"
+        form = f" as {plan.codec}" if plan.codec else ""
+        return f"No, do not split: send the input{form} and run everything in the cloud, {ms_text(plan.latency_ms)} a sample.{broken}"
     if plan.kind == "edge-only":
         return f"No need to split: everything runs on the edge, {ms_text(plan.latency_ms)} a sample.{broken}"
     return f"Yes, split after {plan.after}: {ms_text(plan.latency_ms)} a sample.{broken}"
@@ -49,7 +50,10 @@ def _tiles(bundle: Bundle) -> Html:
             ratio = cloud.latency_ms / plan.latency_ms
             text = times_text(ratio) if ratio >= 1 else f"{ratio:.2f} times"
             found.append(_tile("Against Cloud-Only", f"{text} as fast", PREDICTED, f"which takes {ms_text(cloud.latency_ms)}"))
-    found.append(_tile("Sent over the link", bytes_text(manifest["wire"]["bytes_per_sample"]), MEASURED, "a sample, exactly"))
+    if plan is not None and plan.codec:
+        found.append(_tile("Sent over the link", bytes_text(plan.sent_bytes), MEASURED, f"a sample as {plan.codec}, mean of the data"))
+    else:
+        found.append(_tile("Sent over the link", bytes_text(manifest["wire"]["bytes_per_sample"]), MEASURED, "a sample, exactly"))
     ram = predicted["edge_ram_bytes"]
     found.append(_tile("Memory on the edge", bytes_text(ram), PREDICTED, f"of {bytes_text(limits['edge_ram_bytes'])}"))
     return tag("div", *found, *_quality_tile(bundle), class_="tiles")
@@ -97,13 +101,16 @@ def _worth(bundle: Bundle, rivals: Sequence[Rival]) -> list[str]:
             )
         elif other is not plan:
             items.append(f"{what} {_against(plan, other)}")
+    coded = next((p for p in bundle.plans if p.kind == "cloud-only" and p.codec and p is not plan), None)
+    if coded is not None:
+        items.append(f"Cloud-Only with the input as {coded.codec} (sizes measured on the calibration data) {_against(plan, coded)}")
     if plan.kind != "split":
         splits = [p for p in bundle.plans if p.kind == "split" and p.feasible]
         items.append(f"The best split, after {splits[0].after}, {_against(plan, splits[0])}" if splits else "No split keeps all limits.")
     keeping = [r for r in rivals if not r.why]
     if rivals:
         slower = sum(r.latency_ms > plan.latency_ms for r in keeping)
-        text = f"Of {len(rivals)} other methods under the same cost model {len(keeping)} keep all limits; {slower} of those are slower"
+        text = f"Of {len(rivals)} other methods under the same cost model {len(keeping)} keep all limits, of which {slower} take longer"
         items.append(f"{text} (predicted). Those in floating point have no error that could be compared.")
     else:
         items.append("Other methods were not compared: see below how to add them.")
@@ -179,7 +186,7 @@ def _miss(bundle: Bundle) -> list[str]:
     plan = None if miss is None else next((p for p in bundle.plans if p.number == miss["solution"]), None)
     if drop is None or plan is None:
         return []
-    lost = limit_text(accuracy["metric"], drop.drop)
+    lost = f"{100 * drop.drop:.2f} {'% of the signal' if accuracy['metric'] == 'sqnr' else 'points'}"
     return [
         f"Accuracy: plan {plan.number} ({plan.name}, {ms_text(plan.latency_ms)}) comes closest to the limit; it loses {lost} (measured)."
     ]
@@ -212,4 +219,4 @@ def _rate_items(rates: Rates | None) -> list[str]:
 
 
 def _named(plan: PlanRow) -> str:
-    return f"plan {plan.number} ({plan.name}, {bytes_text(plan.payload_bytes)} sent)"
+    return f"plan {plan.number} ({plan.name}, {bytes_text(plan.sent_bytes)} sent)"

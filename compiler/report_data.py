@@ -32,7 +32,8 @@ class Drop:
 class PlanRow:
     """A row of solutions.csv. latency_ms: what plans are compared by, the median over a trace where there is one.
 
-    measured_ms: the part of edge_ms and cloud_ms that rests on measured ops. codec: what the payload goes through, "" nothing.
+    measured_ms: the part of edge_ms and cloud_ms that rests on measured ops. codec: what the payload goes through, "" nothing; sent_bytes:
+    on the link then, the mean over the calibration samples; without one the payload.
     """
 
     number: int
@@ -55,18 +56,21 @@ class PlanRow:
     feasible: bool
     violations: str
     codec: str
+    sent_bytes: float
     drop: Drop | None
 
     def brief(self, most: int) -> str:
         """Return the plan for a figure, the name of the op in at most so many characters."""
-        name = f"after {short(self.after, most)}" if self.kind == "split" else KINDS[self.kind]
-        return f"{name}, {self.codec}" if self.codec else name
+        return self._coded(f"after {short(self.after, most)}" if self.kind == "split" else KINDS[self.kind])
 
     @property
     def name(self) -> str:
         """The plan for people."""
-        name = f"split after {self.after}" if self.kind == "split" else KINDS[self.kind]
-        return f"{name}, {self.codec}" if self.codec else name
+        return self._coded(f"split after {self.after}" if self.kind == "split" else KINDS[self.kind])
+
+    def _coded(self, name: str) -> str:
+        codec = self.codec or ("raw" if self.kind == "cloud-only" else "")
+        return f"{name}, {codec}" if codec else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +113,9 @@ class Bundle:
         return (self.measurements or {}).get("accuracy")
 
     def first(self, kind: str) -> PlanRow | None:
-        """Return the plan of a kind to compare with: the chosen one, else the fastest that keeps all limits, else the fastest."""
+        """Return the plan of a kind to compare with: the chosen one, else the fastest without a codec, one that keeps all limits first."""
         own = [plan for plan in self.plans if plan.kind == kind]
-        return min(own, key=lambda p: (not p.chosen, not p.feasible, p.latency_ms), default=None)
+        return min(own, key=lambda p: (not p.chosen, bool(p.codec), not p.feasible, p.latency_ms), default=None)
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -178,6 +182,7 @@ def _plan(row: Mapping[str, str], drops: Mapping[int, Drop]) -> PlanRow:
         feasible=row["feasible"] == "1",
         violations=row["violations"],
         codec=row.get("codec", ""),
+        sent_bytes=float(row.get("sent_bytes") or row["payload_bytes"]),
         drop=drops.get(int(row["number"])),
     )
 

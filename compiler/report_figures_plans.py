@@ -219,8 +219,12 @@ def _lines_to_draw(rates: Rates, low: float, high: float) -> list[Line]:
 
 
 def _shown(bundle: Bundle) -> list[PlanRow]:
+    """Return the chosen plan, Cloud-Only and Edge-Only, and the first of the others; of those with the same cut and wire the first."""
     ends = [plan for kind in ("cloud-only", "edge-only") if (plan := bundle.first(kind)) is not None]
-    wanted = {p.number for p in (*ends, *bundle.plans[:LISTED], *([bundle.chosen] if bundle.chosen else []))}
+    firsts: dict[tuple[object, ...], PlanRow] = {}
+    for plan in bundle.plans:
+        firsts.setdefault((plan.kind, plan.after, plan.payload_bytes, plan.codec, plan.feasible), plan)
+    wanted = {p.number for p in (*ends, *list(firsts.values())[:LISTED], *([bundle.chosen] if bundle.chosen else []))}
     return [plan for plan in bundle.plans if plan.number in wanted]
 
 
@@ -251,7 +255,7 @@ def _told(plan: PlanRow) -> str:
     parts = (
         f"<b>{plan.number} {plain(short(plan.name, 40))}</b>",
         f"latency {ms_text(plan.latency_ms)}, error {error_text(plan.error)}",
-        f"sent {bytes_text(plan.payload_bytes)}, RAM {bytes_text(plan.ram_bytes)}",
+        f"sent {bytes_text(plan.sent_bytes)}, RAM {bytes_text(plan.ram_bytes)}",
         *([plain(short(plan.violations, 60))] if plan.violations else []),
     )
     return "<br>".join(parts)
@@ -290,11 +294,14 @@ def _front_errors(bundle: Bundle) -> list[float]:
 
 
 def _front_line(bundle: Bundle, floor: float) -> Json:
-    rows = sorted({(float(row["latency_ms"]), float(row["error"])) for row in bundle.front if row.get("error")})
+    rows: list[tuple[float, float]] = []
+    for latency_ms, error in sorted({(float(row["latency_ms"]), float(row["error"])) for row in bundle.front if row.get("error")}):
+        if not rows or error < rows[-1][1]:
+            rows.append((latency_ms, error))
     return {
         "type": "scatter",
         "mode": "lines+markers",
-        "name": "proven front",
+        "name": "proven front, any memory",
         "x": decimals(x for x, _ in rows),
         "y": decimals(max(y, floor) for _, y in rows),
         "line": {"shape": "hv", "color": OTHER, "width": 1},

@@ -38,7 +38,7 @@ def index_page(folder: Path) -> str:
     body = [
         tag("p", _headline(answers), class_="headline"),
         _answers_table(answers),
-        section("Speed and accuracy", pair(figures)) if figures else Html(""),
+        section("Speed and accuracy", pair(figures[:1], figures[1:])) if figures else Html(""),
     ]
     setting = tag("span", f"edge {options['edge']} · link {options['net']} · cloud {options['cloud']}")
     footer = f"{compiler['name']} {compiler['version']}. Made from the files of this folder; each limit has a report of its own."

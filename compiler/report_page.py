@@ -45,9 +45,10 @@ def section(head: str, *parts: Html) -> Html:
     return tag("section", tag("h2", head), *parts)
 
 
-def pair(figures: Sequence[Figure]) -> Html:
-    """Return figures side by side where there is room."""
-    return tag("div", *(figure.html() for figure in figures), class_="pair")
+def pair(left: Sequence[Figure], right: Sequence[Figure]) -> Html:
+    """Return figures in two columns where there is room; the first in one where the other is empty."""
+    columns = (tag("div", *(figure.html() for figure in column), class_="column") for column in (left, right) if column)
+    return tag("div", *columns, class_="pair")
 
 
 def missing(what: str, how: str) -> Html:

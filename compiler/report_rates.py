@@ -71,7 +71,7 @@ def rates_of(bundle: Bundle) -> Rates | None:
     link = link_of(bundle.problem)
     if link is None or bundle.chosen is None:
         return None
-    return Rates(link.rate_bps, tuple(_line(link, plan) for plan in bundle.plans if (plan.feasible or plan.chosen) and not plan.codec))
+    return Rates(link.rate_bps, tuple(_line(link, plan) for plan in bundle.plans if plan.feasible or plan.chosen))
 
 
 def link_of(problem: Json | None) -> Link | None:
@@ -84,7 +84,7 @@ def link_of(problem: Json | None) -> Link | None:
 
 
 def _line(link: Link, plan: PlanRow) -> Line:
-    bits = message_bits(link, plan.payload_bytes)
+    bits = message_bits(link, round(plan.sent_bytes))
     total_ms = plan.edge_ms + plan.link_ms + plan.cloud_ms
     return Line(plan, max(total_ms - 1e3 * bits / link.rate_bps, 0.0), bits)
 

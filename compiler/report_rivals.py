@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from .report_data import Bundle, Json
 
-OURS = "auto-split"
+KNOWN = ("auto-split", "cloud-only")
+"""Rows of compare.json that are among a bundle's own plans."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Rival:
 def rivals_of(bundle: Bundle) -> tuple[Rival, ...]:
     """Return the baselines that were compared; none without compare.json."""
     rows: list[Json] = (bundle.compare or {}).get("rows", [])
-    return tuple(_rival(row) for row in rows if row["strategy"] != OURS)
+    return tuple(_rival(row) for row in rows if row["strategy"] not in KNOWN)
 
 
 def _rival(row: Json) -> Rival:

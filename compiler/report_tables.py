@@ -126,7 +126,7 @@ def _plan_cells(plan: PlanRow, measured: bool) -> tuple[str, ...]:
         str(plan.number),
         plan.name,
         *(ms_text(ms) for ms in (plan.latency_ms, plan.edge_ms, plan.link_ms, plan.cloud_ms)),
-        f"{plan.payload_bytes:,} B",
+        f"{plan.sent_bytes:,.0f} B",
         bytes_text(plan.ram_bytes),
         bytes_text(plan.storage_bytes),
         error_text(plan.error),

@@ -242,7 +242,7 @@ def test_baselines_and_a_front_stand_in_the_figures(split: Path, tmp_path: Path)
     assert "Of 2 other methods under the same cost model 1 keep all limits" in read(text)[1]
     traces = {trace["name"]: trace for trace in figures_of(text)["figure-front"]["data"]}
     assert (traces["baselines"]["x"], traces["baselines"]["y"]) == ([24.0], [0.5])
-    assert (traces["proven front"]["x"], traces["proven front"]["y"]) == ([9.5], [0.02])
+    assert (traces["proven front, any memory"]["x"], traces["proven front, any memory"]["y"]) == ([9.5], [0.02])
     names = figures_of(text)["figure-bars"]["layout"]["yaxis"]["ticktext"]
     assert names[-2:] == ["u4", "qdmp"]
 

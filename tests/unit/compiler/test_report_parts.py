@@ -28,7 +28,7 @@ def plan(number: int, *, chosen: bool = False) -> PlanRow:
     zeros = dict.fromkeys(("latency_ms", "edge_ms", "link_ms", "cloud_ms", "measured_ms", "error", "gap"), 0.0)
     whole = dict.fromkeys(("payload_bytes", "ram_bytes", "storage_bytes"), 0)
     texts = {"kind": "split", "after": "x", "proof": "optimal", "violations": "", "codec": ""}
-    rest: dict[str, Any] = {"p95_ms": None, "bits": ("", "", ""), "feasible": True, "drop": None}
+    rest: dict[str, Any] = {"p95_ms": None, "sent_bytes": 0.0, "bits": ("", "", ""), "feasible": True, "drop": None}
     return PlanRow(number=number, chosen=chosen, **zeros, **whole, **texts, **rest)
 
 
