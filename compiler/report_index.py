@@ -51,8 +51,10 @@ def _headline(answers: Sequence[Answer]) -> str:
     first, last = answers[0], answers[-1]
     if first.plan.latency_ms == last.plan.latency_ms:
         return f"{ms_text(first.plan.latency_ms)} a sample whatever may be lost, {first.limit} to {last.limit}: {first.plan.name}."
-    ends = (f"{ms_text(a.plan.latency_ms)} where {a.limit} may be ({a.plan.name})" for a in (first, last))
-    return f"How fast depends on how much accuracy may be lost: {', '.join(ends)}."
+    return (
+        f"{ms_text(first.plan.latency_ms)} a sample where {first.limit} of the accuracy may be lost, "
+        f"{ms_text(last.plan.latency_ms)} where {last.limit} may."
+    )
 
 
 def _answers_table(answers: Sequence[Answer]) -> Html:
@@ -153,7 +155,7 @@ def _bars(answers: Sequence[Answer]) -> Figure:
     layout: Json = {
         "barmode": "stack",
         "bargap": 0.35,
-        "xaxis": axis("latency a sample, ms", range=[0, 1.22 * max(plan.latency_ms for _, plan in rows)]),
+        "xaxis": axis("latency a sample, ms", range=[0, 1.3 * max(plan.latency_ms for _, plan in rows)]),
         "yaxis": {"tickvals": list(range(len(rows))), "ticktext": [name for name, _ in rows], "autorange": "reversed", "automargin": True},
         "annotations": [
             {"x": plan.latency_ms, "y": i, "text": ms_text(plan.latency_ms), "showarrow": False, "xanchor": "left", "xshift": 4}

@@ -265,3 +265,27 @@ def test_memory_is_that_of_the_layers(split: Path) -> None:
     assert 0 < resident[0] < min(used) / 1e3
     assert [1e3 * (a + b) for a, b in zip(resident, working, strict=True)] == pytest.approx(used, rel=1e-4)
     assert f"peak {max(used) / 1e3:.3g} KB" in found["layout"]["annotations"][0]["text"]
+
+
+def test_several_limits_have_a_page_above_theirs(split: Path, tmp_path: Path, tool: Tool) -> None:
+    heads = "max_drop,folder,kind,after,solution,latency_ms,x_cloud_only,metric,drop,drop_low,drop_high,n,holds,ending"
+    rows = ["0.0,drop-0%,split,x,1,9,0.3,top1,0.0,-0.01,0.01,200,1,fastest", "0.1,drop-10%,split,x,1,9,0.3,top1,0.12,,,200,0,broken"]
+    (tmp_path / "thresholds.csv").write_text("\n".join((heads, *rows)) + "\n", encoding="utf-8")
+    for name in ("drop-0%", "drop-10%"):
+        copied(split, tmp_path).rename(tmp_path / name)
+    done = tool("report", tmp_path)
+    assert done.code == 0
+    assert [line.removeprefix(f"wrote {tmp_path}/") for line in done.out.splitlines()] == [
+        "drop-0%/report.html",
+        "drop-10%/report.html",
+        "report.html",
+    ]
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    tags, words = read(text)
+    assert [attrs["href"] for tag, attrs in tags.found if tag == "a"] == ["drop-0%25/report.html", "drop-10%25/report.html"]
+    assert "a sample whatever may be lost, 0 % to 10 %" in words
+    assert "12.00 %" in words
+    figures = figures_of(text)
+    assert figures["figure-front"]["data"][0]["y"] == [0.0, 12.0]
+    assert figures["figure-bars"]["layout"]["yaxis"]["ticktext"][-1] == "Cloud-Only"
+    assert all(Figure(data=figure["data"], layout=figure["layout"]) for figure in figures.values())
