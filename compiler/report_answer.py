@@ -174,7 +174,8 @@ def _changes(bundle: Bundle, rates: Rates | None) -> list[str]:
     items += _rate_items(rates)
     limit, ram = bundle.manifest["limits"]["edge_ram_bytes"], bundle.manifest["predicted"]["edge_ram_bytes"]
     if limit and ram:
-        items.append(f"Memory: the plan takes {ram / limit:.0%} of the edge's RAM (predicted).")
+        share = f"{ram / limit:.0%}" if ram / limit >= 0.005 else "less than 1%"
+        items.append(f"Memory: the plan takes {share} of the edge's RAM (predicted).")
     return items
 
 

@@ -64,7 +64,7 @@ def graph_svg(bundle: Bundle) -> Html | None:
     ]
     size = {"viewBox": f"0 0 {width} {height}", "width": str(width), "height": str(height)}
     picture = tag("svg", *parts, role="img", aria_label="graph of the model with the cut", **size)
-    at = round(_cut_y(placed))
+    at = round(_cut_y(placed)) if any(drawing.below) else 0
     return joined(
         (
             tag("div", picture, class_="graph", tabindex="0", data_cut=str(at)),
