@@ -52,6 +52,13 @@ class Layer:
         count = -(-self.rows // len(inputs.exact))
         return Moments.over(self._rows(inputs, count, seed))
 
+    def halves(self, inputs: Inputs, seed: int) -> tuple[Moments, Moments]:
+        """Return the same moments, of the first half of at least two runs and of the rest."""
+        count, middle = -(-self.rows // len(inputs.exact)), len(inputs.exact) // 2
+        first = Inputs(inputs.exact[:middle], inputs.held[:middle])
+        rest = Inputs(inputs.exact[middle:], inputs.held[middle:])
+        return Moments.over(self._rows(first, count, seed)), Moments.over(self._rows(rest, count, seed + middle))
+
     def _rows(self, inputs: Inputs, count: int, seed: int) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
         for run, (exact, held) in enumerate(zip(inputs.exact, inputs.held, strict=True)):
             rows = patches(self.op, self.shape, exact, count, seed + run)

@@ -17,7 +17,7 @@ from .facts import RoundedBias, RoundedWeight
 from .rounded import weight_codes
 from .walk import Rounds
 
-VERSION = 2
+VERSION = 3
 """Part of every key; it goes up when the same inputs are rounded differently."""
 
 

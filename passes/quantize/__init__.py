@@ -16,6 +16,7 @@ from .extent import Extent, Levels
 from .histogram import BINS, COLUMNS, histogram_of, samples_of
 from .moments import Moments
 from .patches import layer_matrix, layer_weights, patches
+from .refit import mean_lasts, refit_lasts
 from .weights import WEIGHT_BITS, BiasCodes, WeightCodes, code_limits, quantize_bias, quantize_weight
 
 __all__ = [
@@ -42,10 +43,12 @@ __all__ = [
     "histogram_of",
     "layer_matrix",
     "layer_weights",
+    "mean_lasts",
     "patches",
     "quantize_array",
     "quantize_bias",
     "quantize_weight",
+    "refit_lasts",
     "round_layer",
     "round_layer_widths",
     "samples_of",

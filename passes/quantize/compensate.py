@@ -19,13 +19,11 @@ from .curvature import Curvature
 from .descent import descended
 from .feedback import Columns, Fit, compensated
 from .moments import Moments, Sums
-from .refit import damping_of, refitted
+from .refit import FIRM_BITS, damping_of, refitted
 from .weights import code_limits, least_error_scale, round_rows, row_blocks, rows_of, scale_floor
 
 Rows = NDArray[np.float32]
 
-_FINE_BITS = 7
-"""From here on weights are refitted firmly."""
 _RATIOS = {"normal": (0.9, 1.1), "best": (0.7, 0.8, 0.86, 0.93, 1.07, 1.15, 1.25)}
 """Further scales that are tried for each row, as parts of the first, by effort."""
 _SEARCHED_BITS = {"normal": 4, "best": 8}
@@ -98,13 +96,13 @@ class _Layer:
 
     @staticmethod
     def of(weights: Rows, moments: Moments, refit: bool, bits: tuple[int, ...]) -> _Layer:
-        coarse = refitted(weights, moments, firmly=False) if refit and min(bits) < _FINE_BITS else weights
-        fine = refitted(weights, moments, firmly=True) if refit and max(bits) >= _FINE_BITS else weights
+        coarse = refitted(weights, moments, firmly=False) if refit and min(bits) < FIRM_BITS else weights
+        fine = refitted(weights, moments, firmly=True) if refit and max(bits) >= FIRM_BITS else weights
         return _Layer(coarse, fine, Curvature.of(moments, damping_of(moments)))
 
     def rounded(self, near: tuple[Rows, NDArray[np.float32]], bits: int, floor: float, effort: str) -> tuple[Rows, NDArray[np.float32]]:
         """Return codes [g, r, d] and scales [g, r] with the least second-order error that was found, nearest codes included."""
-        rows = self.fine if bits >= _FINE_BITS else self.coarse
+        rows = self.fine if bits >= FIRM_BITS else self.coarse
         curve = self.curve
         target = curve.ranked(rows)
         fit = self._searched(target, self._scales(rows, bits, floor), bits, floor, effort)

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from .curvature import add_damping
 from .moments import Moments
 
+FIRM_BITS = 7
+"""From here on weights are refitted firmly."""
+
 
 def damping_of(moments: Moments) -> float:
     """Return the damping of rounding, in parts of the mean input power."""
@@ -30,3 +33,26 @@ def refitted(weights: NDArray[np.float32], moments: Moments, *, firmly: bool) ->
     wanted = weights @ moments.drift.astype(np.float32)
     step = np.linalg.solve(damped, wanted.swapaxes(1, 2).astype(damped.dtype)).swapaxes(1, 2)
     return np.ascontiguousarray(weights - step.astype(np.float32))
+
+
+def refit_lasts(weights: NDArray[np.float32], halves: tuple[Moments, Moments], bits: int) -> bool:
+    """Return whether a refit to one half of the samples brings the layer's result on the other half closer to the exact one, in the sum of
+    both ways round. weights: f32[g, r, d].
+    """
+    firmly = bits >= FIRM_BITS
+    return sum(_change(weights, refitted(weights, mine, firmly=firmly), other) for mine, other in (halves, halves[::-1])) < 0
+
+
+def mean_lasts(weights: NDArray[np.float32], halves: tuple[Moments, Moments]) -> bool:
+    """Return whether the mean error of the layer's result on one half of the samples, taken off, lessens that on the other half."""
+    one, other = (((weights @ (half.mean_exact - half.mean)[..., None])[..., 0]) for half in halves)
+    return float(2 * np.square(one - other).sum()) < float(np.square(one).sum() + np.square(other).sum())
+
+
+def _change(weights: NDArray[np.float32], moved: NDArray[np.float32], moments: Moments) -> float:
+    """Return by how much moving weights changes the mean squared error of the (centred) result."""
+    if moments.drift is None:
+        return 0.0
+    step = moved - weights
+    slope = step @ moments.gram.astype(np.float32) + 2 * (weights @ moments.drift.astype(np.float32))
+    return float(np.einsum("grd,grd->", slope, step, dtype=np.float64)) / moments.count

@@ -15,7 +15,7 @@ from autosplitc.passes import Choice, Env, NamedBits, NoCache, Plan, Refinement,
 from autosplitc.passes.execute import load
 from autosplitc.passes.layers import Effort
 from autosplitc.passes.partition import Partition
-from autosplitc.passes.quantize import Moments, RoundedLayer, round_layer
+from autosplitc.passes.quantize import Moments, RoundedLayer, mean_lasts, refit_lasts, round_layer
 from autosplitc.passes.refine_weights import RefineWeights
 from autosplitc.passes.round_weights import RoundWeights
 from autosplitc.targets import load_target, parse_network
@@ -150,18 +150,45 @@ def test_rounding_on_data_beats_rounding_each_weight_alone(bits: int) -> None:
     assert planned < nearest
 
 
-@pytest.mark.parametrize(("bits", "enough", "trusted"), [(8, 128, False), (6, 128, False), (5, 128, True), (8, 24, True)])
-def test_few_samples_do_not_move_fine_weights(monkeypatch: pytest.MonkeyPatch, bits: int, enough: int, trusted: bool) -> None:
-    monkeypatch.setattr("autosplitc.passes.refine_weights.REFIT_RUNS", enough)
+@pytest.mark.parametrize(("bits", "lasts", "taken"), [(8, False, False), (6, False, False), (5, False, True), (8, True, True)])
+def test_fine_weights_move_only_where_half_the_data_says_so(monkeypatch: pytest.MonkeyPatch, bits: int, lasts: bool, taken: bool) -> None:
     seen: list[tuple[bool, bool]] = []
 
     def spy(matrix: NDArray[np.float32], moments: Moments, width: int, effort: Effort, refit: bool) -> RoundedLayer:
         seen.append((refit, bool(np.array_equal(moments.mean, moments.mean_exact))))
         return round_layer(matrix, moments, width, effort, refit)
 
-    monkeypatch.setattr("autosplitc.passes.refine_weights.round_layer", spy)
+    def answer(*_: object) -> bool:
+        return lasts
+
+    for name, function in (("round_layer", spy), ("refit_lasts", answer), ("mean_lasts", answer)):
+        monkeypatch.setattr(f"autosplitc.passes.refine_weights.{name}", function)
     refined(env(Samples(PICTURES)), bits)
-    assert seen == [(trusted, not trusted)] * len(ALL)
+    assert seen == [(taken, not taken)] * len(ALL)
+
+
+def halves(drift: float, offset: float, count: int) -> tuple[Moments, Moments]:
+    """Return moments of two sets of rows: errors are `drift` of the first input plus `offset`, and noise of each set's own."""
+    rng = np.random.default_rng(1)
+
+    def half(sign: float) -> Moments:
+        exact = rng.standard_normal((1, count, 8)).astype(np.float32)
+        error = drift * exact[..., :1] + sign * offset + 0.3 * rng.standard_normal(exact.shape)
+        return Moments.of(exact, (exact + error).astype(np.float32))
+
+    return half(1.0), half(np.sign(offset) if drift else -1.0)
+
+
+def test_a_refit_lasts_where_errors_follow_the_inputs() -> None:
+    weights = RNG.standard_normal((1, 4, 8)).astype(np.float32)
+    assert refit_lasts(weights, halves(0.5, 0.0, 4000), 8)
+    assert not refit_lasts(weights, halves(0.0, 0.0, 10), 6)
+
+
+def test_a_mean_lasts_where_both_halves_have_it() -> None:
+    weights = np.ones((1, 4, 8), np.float32)
+    assert mean_lasts(weights, halves(0.5, 1.0, 400))
+    assert not mean_lasts(weights, halves(0.0, 1.0, 400))
 
 
 def test_every_width_of_every_constant_is_there() -> None:
