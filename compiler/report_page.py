@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache
+from importlib.metadata import distribution
 from importlib.resources import files
+from pathlib import Path
 
 from .report_figures import Figure
 from .report_html import Html, joined, script_json, tag
@@ -58,8 +60,9 @@ def missing(what: str, how: str) -> Html:
 
 @cache
 def plotly_js() -> str:
-    """Return the JavaScript of the installed plotly."""
-    return files("plotly").joinpath("package_data", "plotly.min.js").read_text(encoding="utf-8")
+    """Return the JavaScript of the installed plotly, whose Python part is not loaded: that takes longer than the report."""
+    found = distribution("plotly").locate_file("plotly/package_data/plotly.min.js")
+    return Path(str(found)).read_text(encoding="utf-8")
 
 
 def _words() -> Html:
