@@ -72,13 +72,18 @@ def comparison_csv(found: Comparison) -> str:
 def comparison_text(found: Comparison) -> str:
     """Return a comparison as a table for people."""
     request = found.request
-    heading = f"{request.source}   edge {request.edge}   cloud {request.cloud}   {request.net}   all figures predicted"
+    heading = f"{request.source}   edge {request.edge}   cloud {request.cloud}   {request.net}   all figures predicted{_measured(found)}"
     names = ("strategy", "cut after", "x cloud", "ms", "edge", "link", "cloud", "sent B", "RAM", "file", "error", "ours at that error", "")
     table = columns([names, *(_text_row(row, found.cloud_only_s) for row in found.rows)], right=frozenset(range(2, 12)))
     fastest = min((row for row in found.rows if not row.why), key=lambda row: row.latency_s, default=None)
     if fastest is None:
         return f"{heading}\n{table}"
     return f"{heading}\n{table}\nfastest that keeps memory and storage, whatever its error: {fastest.strategy}, {_ms(fastest.latency_s)} ms"
+
+
+def _measured(found: Comparison) -> str:
+    """Return what is measured after all."""
+    return ", bytes of pictures measured on calibration" if any(row.codec for row in found.rows) else ""
 
 
 def _text_row(row: Row, cloud_only_s: float | None) -> tuple[str, ...]:
@@ -91,10 +96,17 @@ def _text_row(row: Row, cloud_only_s: float | None) -> tuple[str, ...]:
         f"{row.payload_bytes:,}",
         size_text(row.ram_bytes),
         size_text(row.storage_bytes),
-        "float" if row.error is None else f"{row.error:.3g}",
+        _error(row),
         "-" if row.ours_s is None else _ms(row.ours_s),
         row.why,
     )
+
+
+def _error(row: Row) -> str:
+    """Return a row's error; a float edge and a lossy codec have none that could be compared."""
+    if row.error is not None:
+        return f"{row.error:.3g}"
+    return "lossy" if row.codec else "float"
 
 
 def _ms(seconds: float) -> str:

@@ -4,6 +4,7 @@ from .base import Cache, Data, Env, NoCache, Pass, Progress, Silent
 from .choose_plan import explained_choice
 from .codec_plans import asked_of, payload_raster
 from .codecs import Asked, Codec, asked_codecs, codec_of, decode, encode
+from .cut_space import space_of
 from .estimate_cost import op_views
 from .execute import engine_message, groups, load, runnable_part
 from .facts import (
@@ -239,6 +240,7 @@ __all__ = [
     "search",
     "sent_raw",
     "size_text",
+    "space_of",
     "tolerant",
     "uniform",
 ]

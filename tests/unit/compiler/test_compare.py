@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,27 @@ def test_dads_sees_the_graph_as_it_was_imported(roomy: Comparison) -> None:
     rows = {row.strategy: row for row in roomy.rows}
     assert rows["dads"].ops > rows["qdmp"].ops
     assert rows["dads"].latency_s >= rows["qdmp"].latency_s
+
+
+def test_cloud_only_as_a_picture_has_rows_where_samples_tell_its_size() -> None:
+    options = Options(edge="eyeriss", net="ble", edge_ram_bytes=1024, calib=str(MODEL.parent / "calib.npz"), codec="all")
+    found = compare_model(MODEL, options, Watch())
+    rows = {row.strategy: row for row in found.rows}
+    png, jpeg, raw = rows["cloud-only png"], rows["cloud-only jpeg:75"], rows["cloud-only"]
+    assert png.payload_bytes < raw.payload_bytes
+    assert png.error == 0
+    assert png.ours_s is not None
+    assert raw.ours_s is not None
+    assert raw.ours_s <= png.latency_s < raw.latency_s
+    assert (jpeg.codec, jpeg.error, jpeg.ours_s) == ("jpeg:75", None, None)
+    assert rows["auto-split"].latency_s <= png.latency_s
+
+
+def test_what_is_faster_than_a_proven_plan_is_found_out(roomy: Comparison) -> None:
+    slow = tuple(replace(row, ours_s=row.latency_s + 1e-6) if row.strategy == "u4" else row for row in roomy.rows)
+    assert [row.strategy for row in replace(roomy, rows=slow).beaten_by] == ["u4"]
+    unproven = tuple(replace(row, ours_proven=False) for row in slow)
+    assert replace(roomy, rows=unproven).beaten_by == ()
 
 
 def test_json_and_csv_hold_the_same_rows(tool: Tool) -> None:
