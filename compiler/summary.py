@@ -108,7 +108,7 @@ def _sent(result: Result, plan: Plan) -> str:
 def _coding(result: Result, plan: Plan) -> str:
     """Return what a picture's codec takes; "" where that stands among packing."""
     sizes = result.module.get(WireSizes)
-    found = next((s for s in sizes.sizes if s.codec == plan.codec), None) if sizes is not None and plan.codec != "zstd" else None
+    found = next((s for s in sizes.sizes if s.codec == plan.codec), None) if sizes is not None and plan.kind == "cloud-only" else None
     return f"; encode {_ms(found.encode_s)} + decode {_ms(found.decode_s)} ms, measured here" if found is not None else ""
 
 

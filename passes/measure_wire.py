@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autosplitc.ir import Diagnostic, Module
 
 from .base import Data, Env, Pass
 from .cache_keys import digest_of
 from .codec_plans import PICTURE_BITS, asked_of, sent_picture
-from .codecs import Asked, Codec, decode, encode
-from .facts import Ranges, Request, WireSize, WireSizes
+from .codec_sizes import wire_size
+from .codecs import Asked, Codec
+from .facts import Ranges, Request, Splits, WireSize, WireSizes
+from .measure_codes import ZSTD, code_sizes
 from .pictures import Raster
 from .quantisers import Quantisers
 from .quantize import quantize_array
@@ -30,10 +30,6 @@ VERSION = 1
 
 PICTURES = 64
 """Pictures whose sizes are measured, evenly spaced among the samples."""
-
-TIMED = 8
-"""Payloads that are timed, each the best of `REPEATS`."""
-REPEATS = 3
 
 
 @dataclass(frozen=True)
@@ -46,7 +42,7 @@ class MeasureWire(Pass):
 
     name: ClassVar[str] = "measure-wire"
     summary: ClassVar[str] = "size and time of payloads through PNG, JPEG and zstd, measured on calibration data"
-    needs: ClassVar = (Request, Ranges)
+    needs: ClassVar = (Request, Ranges, Splits)
     gives: ClassVar = (WireSizes,)
     edge_factor: float = 1.0
     cloud_factor: float = 1.0
@@ -61,6 +57,10 @@ class MeasureWire(Pass):
         sizes: list[WireSize] = []
         if env.calib is not None:
             sizes += _of_pictures(module, env, env.calib, asked)
+            if asked.zstd and ZSTD.is_installed:
+                sizes += code_sizes(module, env, env.calib)
+            elif asked.zstd:
+                missing(env, ZSTD)
         elif asked.by_name:
             _does_not_apply(env, module, "there are no calibration samples")
         counted = (replace(s, encode_s=s.encode_s * self.edge_factor, decode_s=s.decode_s * self.cloud_factor) for s in sizes)
@@ -71,14 +71,15 @@ class MeasureWire(Pass):
 def _of_pictures(module: Module, env: Env, calib: Data, asked: Asked) -> list[WireSize]:
     """Return the sizes of the picture that Cloud-Only sends."""
     found = sent_picture(module)
-    if not asked.pictures:
+    wanted = (*asked.pictures, *([ZSTD] if asked.zstd and ZSTD.is_installed else []))
+    if not wanted:
         return []
     if isinstance(found, str):
-        if asked.by_name:
+        if asked.by_name and asked.pictures:
             _does_not_apply(env, module, found)
         return []
-    codecs = [codec for codec in asked.pictures if codec.is_installed]
-    if len(codecs) < len(asked.pictures):
+    codecs = [codec for codec in wanted if codec.is_installed]
+    if len(codecs) < len(wanted):
         missing(env, asked.pictures[0])
     value, raster = found
     base = digest_of(
@@ -114,46 +115,6 @@ def _cached(env: Env, key: str, codec: Codec, measure: Callable[[Codec], WireSiz
 
 def _measured(payloads: Callable[[], Iterator[bytes]], value: str, raster: Raster, codec: Codec) -> WireSize:
     return wire_size(value, PICTURE_BITS, codec, list(payloads()), raster)
-
-
-def wire_size(value: str, bits: int, codec: Codec, payloads: Sequence[bytes], raster: Raster | None) -> WireSize:
-    """Return what payloads, at least one, take through a codec."""
-    sent = [encode(codec, payload, raster) for payload in payloads]
-    sizes = [len(data) for data in sent]
-    back = [decode(codec, data, len(payload), raster) for data, payload in zip(sent, payloads, strict=True)] if codec.is_lossy else []
-    timed = list(zip(payloads, sent, strict=True))[:: -(-len(sent) // TIMED)]
-    return WireSize(
-        value=value,
-        codec=str(codec),
-        bits=bits,
-        mean_bytes=float(np.mean(sizes)),
-        p95_bytes=float(np.quantile(sizes, 0.95, method="higher")),
-        encode_s=_median_s(partial(encode, codec, payload, raster) for payload, _ in timed),
-        decode_s=_median_s(partial(decode, codec, data, len(payload), raster) for payload, data in timed),
-        nsr=_nsr(payloads, back) if back else 0.0,
-    )
-
-
-def _median_s(calls: Iterator[Callable[[], bytes]]) -> float:
-    """Return the median over calls of the least of a few times each, to 10 us: what is below is the machine's own unrest."""
-    return round(float(np.median([min(_seconds(call) for _ in range(REPEATS)) for call in calls])), 5)
-
-
-def _seconds(call: Callable[[], bytes]) -> float:
-    started_s = time.perf_counter()
-    call()
-    return time.perf_counter() - started_s
-
-
-def _nsr(payloads: Sequence[bytes], back: Sequence[bytes]) -> float:
-    pairs = [(_numbers(a), _numbers(b)) for a, b in zip(payloads, back, strict=True)]
-    noise = sum(float(((a - b) ** 2).sum()) for a, b in pairs)
-    signal = sum(float((a**2).sum()) for a, _ in pairs)
-    return noise / signal if signal else 0.0
-
-
-def _numbers(payload: bytes) -> NDArray[np.float64]:
-    return np.frombuffer(payload, np.uint8).astype(np.float64)
 
 
 def missing(env: Env, codec: Codec) -> None:

@@ -12,9 +12,10 @@ from autosplitc.ir import Const, Graph, Module, Op, constant_values, op_row, rea
 from autosplitc.targets import Network
 
 from ..base import Env
-from ..facts import Costs, Liveness, OpCosts, Request, Sensitivity
+from ..facts import Costs, Liveness, OpCosts, Request, Sensitivity, WireSizes
 from ..given_codes import GivenCodes
 from ..roles import Roles, roles
+from .coded import with_sizes
 from .error_tables import LIMIT_UNITS, error_scale
 from .problem import NONE, FixedConst, Limits, Link, Operand, OpItem, Problem
 from .tensors import Tensors, nanoseconds
@@ -38,13 +39,14 @@ def build(module: Module, env: Env) -> Problem:
     weight_index = {w.name: i for i, w in enumerate(tensors.weights)}
     fixed_index = {c.name: i for i, c in enumerate(fixed)}
     table = _OpTable(graph, found, tensors.given, costs, tensors.index, weight_index, fixed_index, constant_values(graph))
+    sizes, link = module.get(WireSizes), link_of(env.network)
     return Problem(
-        values=tensors.values,
+        values=with_sizes(tensors.values, sizes.sizes if sizes is not None else (), link),
         groups=tensors.groups,
         weights=tensors.weights,
         constants=tuple(FixedConst(c.name, _memory_bits(c)) for c in fixed),
         ops=table.items(),
-        link=link_of(env.network),
+        link=link,
         limits=_limits(request, env, scale.total, None if scale.tensor_unit is None else LIMIT_UNITS),
         overlap=costs.edge_overlap,
         packed=env.edge.resident == "packed",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .cut import Wire, wire_choices, wire_error
 from .cut_terms import Terms, terms_of
 from .holders import COLUMNS, FLOAT, Holder, fixed_parts, weight_parts
-from .problem import NONE, Problem, payload_bytes
+from .problem import NONE, Problem, payload_bytes, wire_bytes
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.intp]
@@ -164,7 +164,7 @@ class Pricing:
                 continue
             for group in {value.group, NONE}:
                 for a, w in wire_choices(problem, Wire(v, group)):
-                    took = self._bytes_ns(payload_bytes(value.elements or 0, w)) + value.packing_ns(w) + value.unpacking_ns(w)
+                    took = self._bytes_ns(wire_bytes(value, w)) + value.packing_ns(w) + value.unpacking_ns(w)
                     times[v, a - 1, w - 1] = took
                     errors[v, a - 1, w - 1] = wire_error(value, a, w)
         return times, errors

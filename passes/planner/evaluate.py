@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .cut import Cut, given_bits, held_bits, live_values, wire_error
-from .problem import NONE, Assignment, Limits, Operand, OpItem, Problem, payload_bytes
+from .problem import NONE, Assignment, Limits, Operand, OpItem, Problem, payload_bytes, wire_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +75,16 @@ def sent_bytes(problem: Problem, cut: Cut, bits: Assignment) -> list[int]:
     found: list[int] = []
     for v in cut.crossing:
         value = problem.values[v]
-        found.append(payload_bytes(value.elements or 0, bits.wires[v] if value.wire_bits else value.width_bits))
+        found.append(wire_bytes(value, bits.wires[v] if value.wire_bits else value.width_bits))
     if problem.return_result:
         found.extend(payload_bytes(problem.values[v].elements or 0, problem.values[v].width_bits) for v in cut.results)
     return found
+
+
+def packed_bytes(problem: Problem, cut: Cut, bits: Assignment) -> int:
+    """Return the bytes of the payload as the edge graph makes it, before any codec."""
+    values = ((problem.values[v], v) for v in cut.crossing)
+    return sum(payload_bytes(value.elements or 0, bits.wires[v] if value.wire_bits else value.width_bits) for value, v in values)
 
 
 def ram_bits(problem: Problem, cut: Cut, bits: Assignment) -> int:
@@ -89,7 +95,7 @@ def ram_bits(problem: Problem, cut: Cut, bits: Assignment) -> int:
     if not cut.ops:
         return 0
     steps = [sum(value_bits(problem, cut, bits, v) for v in live) for live in live_values(problem, cut)]
-    steps[-1] += 8 * sum(sent_bytes(problem, cut, bits)[: len(cut.crossing)])
+    steps[-1] += 8 * packed_bytes(problem, cut, bits)
     return constant_bits(problem, cut, bits) + max(steps)
 
 

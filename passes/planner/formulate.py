@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from .cut import Cut, Wire, given_bits, live_values, wire_choices, wire_error
 from .instance import FORBIDDEN, Instance, Linear, Overlapped, Packets, Pair, Pick, Var
-from .problem import NONE, Assignment, Operand, OpItem, Problem, payload_bytes
+from .problem import NONE, Assignment, Operand, OpItem, Problem, payload_bytes, wire_bytes
 from .working_set import undominated
 
 Table: TypeAlias = tuple[tuple[int, ...], ...]
@@ -73,8 +73,8 @@ def formulate(problem: Problem, cut: Cut) -> Instance:
     overlapped: list[Overlapped] = []
     for i in cut.ops:
         _add_op(frame, problem.ops[i], latency, pairs, overlapped)
-    payload = _add_wires(frame, latency, error, pairs)
-    packets = _add_message(frame, payload, latency)
+    payload, sent = _add_wires(frame, latency, error, pairs)
+    packets = _add_message(frame, sent, latency)
     resident, storage = _add_constants(frame, error)
     for group in cut.acts:
         var = frame.index["act", group]
@@ -170,10 +170,13 @@ def _add_compute(latency: _Sum, pairs: list[Pair], first: int, second: int, tabl
         latency.const += table[0][0]
 
 
-def _add_wires(frame: _Frame, latency: _Sum, error: _Sum, pairs: list[Pair]) -> Linear:
-    """Add what wires take to pack, send and unpack, and their errors; return the payload in bits, each tensor in whole bytes."""
+def _add_wires(frame: _Frame, latency: _Sum, error: _Sum, pairs: list[Pair]) -> tuple[Linear, Linear]:
+    """Add what wires take to pack, send and unpack, and their errors.
+
+    Return the payload as the edge makes it and as it is sent, in bits, each tensor in whole bytes.
+    """
     problem, cut = frame.problem, frame.cut
-    payload = _Sum()
+    payload, message = _Sum(), _Sum()
     wires = {wire.value: wire for wire in cut.wires}
     for v in cut.crossing:
         value = problem.values[v]
@@ -181,14 +184,16 @@ def _add_wires(frame: _Frame, latency: _Sum, error: _Sum, pairs: list[Pair]) -> 
         if v not in wires:
             sent = payload_bytes(elements, value.width_bits)
             payload.const += 8 * sent
+            message.const += 8 * sent
             latency.const += problem.link.bytes_ns(sent)
             continue
         var = frame.index["wire", v]
         payload.add(var, frame.over(var, lambda b, n=elements: 8 * payload_bytes(n, b)))
-        latency.add(var, frame.over(var, lambda b, n=elements: problem.link.bytes_ns(payload_bytes(n, b))))
+        message.add(var, frame.over(var, lambda b, value=value: 8 * wire_bytes(value, b)))
+        latency.add(var, frame.over(var, lambda b, value=value: problem.link.bytes_ns(wire_bytes(value, b))))
         latency.add(var, frame.over(var, lambda b, value=value: value.packing_ns(b) + value.unpacking_ns(b)))
         _add_wire_error(frame, wires[v], error, pairs)
-    return payload.linear()
+    return payload.linear(), message.linear()
 
 
 def _add_message(frame: _Frame, payload: Linear, latency: _Sum) -> Packets | None:

@@ -18,7 +18,7 @@ from ..fewest_bits import transfer_bytes
 from ..reorder import ordered_for
 from .build import build
 from .cut import Cut, cut_of, given_bits, held_bits, live_values
-from .evaluate import compute_and_traffic_ns, constant_bits, op_ns, sent_bytes, value_bits
+from .evaluate import compute_and_traffic_ns, constant_bits, op_ns, packed_bytes, value_bits
 from .problem import Assignment, OpItem, Problem
 from .provenance import Basis, basis, edge_measured
 
@@ -103,7 +103,7 @@ class _Chosen:
         if not cut.ops:
             return [0]
         found = [sum(value_bits(problem, cut, bits, v) for v in live) for live in live_values(problem, cut)]
-        found[-1] += 8 * sum(sent_bytes(problem, cut, bits)[: len(cut.crossing)])
+        found[-1] += 8 * packed_bytes(problem, cut, bits)
         constants = constant_bits(problem, cut, bits)
         return [-(-(constants + working) // 8) for working in found]
 

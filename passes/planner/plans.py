@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 
 from ..facts import NamedBits, Plan
-from .evaluate import Figures, excess
+from .coded import ZSTD, is_coded
+from .evaluate import Figures, excess, packed_bytes, sent_bytes
 from .problem import Problem
 from .provenance import measured_ns
 from .search import Solution
@@ -24,6 +25,7 @@ def plan_of(problem: Problem, solution: Solution, names: Sequence[str]) -> Plan:
     acts |= {problem.values[i].name: bits.wires[i] for kind, i in cut.source.values() if kind == "wire"}
     edge_measured_ns, cloud_measured_ns = measured_ns(problem, cut, bits)
     gap = 0.0 if solution.proven else (figures.latency_ns - solution.bound_ns) / figures.latency_ns
+    coded = is_coded(problem, cut, bits)
     return Plan(
         kind="cloud-only" if solution.position == 0 and count else "edge-only" if solution.position == count else "split",
         position=solution.position,
@@ -31,7 +33,7 @@ def plan_of(problem: Problem, solution: Solution, names: Sequence[str]) -> Plan:
         edge_s=figures.edge_ns * 1e-9,
         link_s=figures.link_ns * 1e-9,
         cloud_s=figures.cloud_ns * 1e-9,
-        payload_bytes=figures.payload_bytes,
+        payload_bytes=figures.payload_bytes + packed_bytes(problem, cut, bits) - sum(sent_bytes(problem, cut, bits)[: len(cut.crossing)]),
         ram_bytes=_whole_bytes(figures.ram_bits),
         storage_bytes=_whole_bytes(figures.storage_bits),
         error=figures.error * problem.error_unit,
@@ -45,6 +47,8 @@ def plan_of(problem: Problem, solution: Solution, names: Sequence[str]) -> Plan:
         edge_measured_s=edge_measured_ns * 1e-9,
         cloud_measured_s=cloud_measured_ns * 1e-9,
         edge_ops=() if cut.ops == tuple(range(len(cut.ops))) else tuple(names[i] for i in cut.ops),
+        codec=ZSTD if coded else "",
+        sent_bytes=float(figures.payload_bytes) if coded else None,
     )
 
 
@@ -96,7 +100,7 @@ def _no_worse(first: Plan, second: Plan) -> bool:
 
 
 def _merits(plan: Plan) -> tuple[float, ...]:
-    return plan.typical_s, plan.latency_p95_s or 0.0, plan.ram_bytes, plan.storage_bytes, plan.payload_bytes, plan.error
+    return plan.typical_s, plan.latency_p95_s or 0.0, plan.ram_bytes, plan.storage_bytes, plan.wire_bytes, plan.error
 
 
 def _whole_bytes(bits: int) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from .cut import Wire, wire_choices, wire_error
-from .problem import NONE, Operand, OpItem, Problem, Value, payload_bytes
+from .problem import NONE, Operand, OpItem, Problem, Value, wire_bytes
 
 SCALE = 1024
 """Costs in a sweep are in ns / SCALE and multipliers whole, so that bounds are exact integers."""
@@ -196,7 +196,7 @@ class _Sweep:
 
     def _sent(self, item: Value, bits: int) -> int:
         """Cost of sending a value at so many bits; a value of no choice is not packed."""
-        nbytes = payload_bytes(item.elements or 0, bits)
+        nbytes = wire_bytes(item, bits)
         packing_ns = item.packing_ns(bits) + item.unpacking_ns(bits) if item.wire_bits else 0
         return SCALE * (self.problem.link.bytes_ns(nbytes) + packing_ns) + self._headers(nbytes)
 

@@ -74,6 +74,8 @@ class Value:
     wire_noise: the same in units of `Limits.tensor_error`; empty: as `wire_error`.
     pack_ns, unpack_ns: time that the edge takes to put it on a wire of 1..8 bits, and the cloud to take it off; empty: none.
     pack_measured, unpack_measured: wire bits at which those were measured.
+    sent_bytes: bytes on the link at wire bits of 1..8, through a codec; empty: those of the packed codes. A codec's time is part of pack_ns
+    and unpack_ns. In memory the payload is as it is without one.
     """
 
     name: str
@@ -94,6 +96,7 @@ class Value:
     unpack_ns: tuple[int, ...] = ()
     pack_measured: tuple[int, ...] = ()
     unpack_measured: tuple[int, ...] = ()
+    sent_bytes: tuple[int, ...] = ()
 
     @property
     def own_bits(self) -> int:
@@ -255,3 +258,10 @@ class Assignment:
 def payload_bytes(elements: int, bits: int) -> int:
     """Bytes of `elements` packed codes or numbers of `bits` each."""
     return (elements * bits + 7) // 8
+
+
+def wire_bytes(value: Value, bits: int) -> int:
+    """Bytes that a crossing value takes on the link at `bits`: its wire's, or its own where it has no wire."""
+    if value.sent_bytes and value.wire_bits:
+        return value.sent_bytes[bits - 1]
+    return payload_bytes(value.elements or 0, bits)

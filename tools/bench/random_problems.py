@@ -52,7 +52,7 @@ def random_problem(seed: int, ops: int = 4, *, fewest: int = 2, pairwise: bool |
     items = [random_op(r, i, values, len(weights), pairwise=pairwise) for i in range(r.randint(fewest, ops))]
     values, groups = with_groups(r, values, items)
     values, items = with_given_codes(r, values, items)
-    values = with_packing(r, values)
+    values = with_codec(r, with_packing(r, values))
     read = {v for op in items for v in op.reads}
     outputs = {i for i, v in enumerate(values) if i not in read or (not v.is_input and r.random() < 0.1)}
     values = [replace(v, is_output=i in outputs and not v.is_input) for i, v in enumerate(values)]
@@ -94,6 +94,18 @@ def with_packing(r: random.Random, values: list[Value]) -> list[Value]:
     if r.random() < 0.3:
         return values
     return [replace(v, pack_ns=times(), unpack_ns=times()) for v in values]
+
+
+def with_codec(r: random.Random, values: list[Value]) -> list[Value]:
+    """Let some of what crosses as codes take fewer bytes through a codec, not always growing with the bits."""
+
+    def sizes(value: Value) -> tuple[int, ...]:
+        packed = [((value.elements or 0) * b + 7) // 8 for b in range(1, 9)]
+        return tuple(max(1, r.randint(0, n)) for n in packed) if value.elements and value.wire_bits and r.random() < 0.6 else ()
+
+    if r.random() < 0.6:
+        return values
+    return [replace(v, sent_bytes=sizes(v)) for v in values]
 
 
 def errors(r: random.Random) -> tuple[int, ...]:

@@ -1,0 +1,1 @@
+from passes.codec_plans import *

@@ -1,0 +1,1 @@
+from passes.codecs import *

@@ -1,0 +1,1 @@
+from passes.measure_codes import *

@@ -1,0 +1,1 @@
+from passes.pictures import *
