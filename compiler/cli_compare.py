@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,10 +12,13 @@ import click
 from autosplitc.passes import size_text
 
 from .cli_errors import missing_flag
-from .cli_flags import common, data_flags, device_flags, input_shape_flag, plan_flags
-from .cli_output import watch_of
+from .cli_flags import PATH, common, data_flags, device_flags, input_shape_flag, plan_flags
+from .cli_output import infeasible, watch_of
 from .compare import Comparison, Row, compare_model
+from .driver import compile_model
+from .folder import writing_to
 from .options import Options
+from .report import write_report
 from .table_text import columns
 from .tables import csv_text
 
@@ -30,6 +34,8 @@ _LEFT_OUT = ("evaluation", "max_drop", "max_evals", "max_opset", "metric", "pick
 @input_shape_flag
 @data_flags
 @plan_flags
+@click.option("-o", "--output", type=PATH, help="Folder for our bundle, with compare.json and compare.csv.")
+@click.option("--force", is_flag=True, help="Add the bundle to a folder that holds other things.")
 @click.option("--csv", "as_csv", is_flag=True, help="Results as CSV on stdout.")
 @common
 def compare_command(model: str, quiet: bool, verbose: bool, as_json: bool, as_csv: bool, **flags: Any) -> int:
@@ -45,13 +51,26 @@ def compare_command(model: str, quiet: bool, verbose: bool, as_json: bool, as_cs
             raise missing_flag(flag)
     known = {f.name for f in fields(Options)}
     options = Options(**{name: value for name, value in flags.items() if name in known and value is not None})
-    found = compare_model(model, options, watch_of(quiet=quiet))
+    bundle = compile_model(model, options, watch_of(quiet=quiet)) if options.output is not None else None
+    found = compare_model(model, replace(options, output=None), watch_of(quiet=quiet))
+    if options.output is not None:
+        write_comparison(found, options.output)
     as_text = comparison_csv if as_csv else comparison_text
     click.echo(json.dumps(comparison_json(found), indent=2, ensure_ascii=False) if as_json else as_text(found))
+    if bundle is not None and not bundle.best.feasible:
+        raise infeasible(bundle)
     return 0
 
 
 compare_command.params = [param for param in compare_command.params if param.name not in _LEFT_OUT]
+
+
+def write_comparison(found: Comparison, folder: Path) -> None:
+    """Write compare.json and compare.csv into a bundle, and its report again. Raises CompileError (AS603, AS604)."""
+    with writing_to(folder):
+        (folder / "compare.json").write_text(json.dumps(comparison_json(found), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        (folder / "compare.csv").write_text(comparison_csv(found) + "\n", encoding="utf-8")
+        write_report(folder)
 
 
 def comparison_json(found: Comparison) -> dict[str, Any]:

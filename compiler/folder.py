@@ -28,6 +28,7 @@ OURS = (
     "layers.csv",
     "front.csv",
     "problem.json",
+    "compare.csv",
     "compare.json",
     "report.html",
     "tensor_quant_overrides.json",

@@ -106,3 +106,16 @@ def test_the_table_names_the_fastest_that_fits(tool: Tool) -> None:
     lines = done.out.splitlines()
     assert len(lines) == 2 + len(STRATEGIES) + 1
     assert lines[-1].startswith("fastest that keeps memory and storage, whatever its error: u2")
+
+
+def test_a_folder_gets_our_bundle_and_the_comparison(tool: Tool, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    args = ("compare", MODEL, "-t", "eyeriss", "--net", "ble", "--edge-memory", "96KiB", "-q", "-o", out)
+    assert tool(*args).code == 0
+    rows = json.loads((out / "compare.json").read_text())["rows"]
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert [row["strategy"] for row in rows] == list(STRATEGIES)
+    assert rows[-1]["latency_s"] == pytest.approx(manifest["predicted"]["latency_s"])
+    assert len((out / "compare.csv").read_text().splitlines()) == 1 + len(rows)
+    assert "neurosurgeon" in (out / "report.html").read_text()
+    assert tool(*args).code == 0
