@@ -102,7 +102,7 @@ def comparison_text(found: Comparison) -> str:
 
 def _measured(found: Comparison) -> str:
     """Return what is measured after all."""
-    return ", bytes of pictures measured on calibration" if any(row.codec for row in found.rows) else ""
+    return ", but for bytes behind codecs, measured on calibration" if any(row.codec for row in found.rows) else ""
 
 
 def _text_row(row: Row, cloud_only_s: float | None) -> tuple[str, ...]:

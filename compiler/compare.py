@@ -18,6 +18,7 @@ from autosplitc.passes import (
     Solutions,
     Space,
     Splits,
+    WireSizes,
     algorithm1,
     as_float,
     bounded,
@@ -118,9 +119,10 @@ def compare_model(model: Model, options: Options, watch: Watch) -> Comparison:
     module = run_pipeline(job.module, passes, job.env, hooks)
     plans = module.fact(Solutions).plans
     chosen = plans[module.fact(Choice).index]
-    free = build(module.with_fact(replace(module.fact(Request), max_drop=ANY_DROP)), job.env)
+    lenient = module.with_fact(replace(module.fact(Request), max_drop=ANY_DROP))
+    free, uncoded = (build(m, job.env) for m in (lenient, _without_codecs(lenient)))
     coded = [plan for plan in plans if plan.kind == "cloud-only" and plan.codec]
-    rows = [*_baselines(module, job.env, free, chosen), *_dads(job, hooks)]
+    rows = [*_baselines(module, job.env, uncoded, chosen), *_dads(job, hooks)]
     rows += [row_of_plan(plan, f"cloud-only {plan.codec}") for plan in coded]
     exact = [plan for plan in coded if plan.feasible and not plan.is_lossy]
     beside = _Ours(module, free, min((plan.latency_s for plan in exact), default=None), job.env.seed)
@@ -149,6 +151,12 @@ def row_of_plan(plan: Plan, strategy: str) -> Row:
         space="dag" if plan.edge_ops else "linear",
         codec=plan.codec,
     )
+
+
+def _without_codecs(module: Module) -> Module:
+    """Return a module in which nothing that crosses was sized behind a codec: no baseline has one."""
+    sizes = module.get(WireSizes)
+    return module if sizes is None else module.with_fact(replace(sizes, sizes=()))
 
 
 def _baselines(module: Module, env: Env, free: Problem, chosen: Plan) -> Iterator[Row]:

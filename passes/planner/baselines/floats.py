@@ -36,7 +36,9 @@ def _as_number(value: Value, float_bits: int) -> Value:
         return replace(value, group=NONE)
     if not value.wire_bits and value.group == NONE:
         return value
-    return replace(value, group=NONE, wire_bits=(), wire_error=(), wire_noise=(), width_bits=float_bits, pack_ns=(), unpack_ns=())
+    return replace(
+        value, group=NONE, wire_bits=(), wire_error=(), wire_noise=(), width_bits=float_bits, pack_ns=(), unpack_ns=(), sent_bytes=()
+    )
 
 
 def _in_float(op: OpItem, first: int) -> OpItem:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..cut import cut_of, prefix
 from ..evaluate import op_ns
-from ..problem import NONE, Problem, payload_bytes
+from ..problem import NONE, Problem, wire_bytes
 from .floats import sent_raw
 from .placed import Placed, placed
 
@@ -88,7 +88,6 @@ def _sending_ns(problem: Problem, index: int, unknown: int) -> int:
     if value.elements is None:
         return unknown
     if not value.wire_bits:
-        return problem.link.bytes_ns(payload_bytes(value.elements, value.width_bits))
+        return problem.link.bytes_ns(wire_bytes(value, value.width_bits))
     bits = max(value.wire_bits)
-    return problem.link.bytes_ns(payload_bytes(value.elements, bits)) + value.packing_ns(bits) + value.unpacking_ns(bits)
-
+    return problem.link.bytes_ns(wire_bytes(value, bits)) + value.packing_ns(bits) + value.unpacking_ns(bits)
