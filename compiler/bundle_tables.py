@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from autosplitc.ir import CompileError, Diagnostic
-from autosplitc.passes import Problem, read_problem
+from autosplitc.passes import Problem, codec_of, read_problem
 
 from .folder import MANIFEST, THRESHOLDS, read_manifest
 from .manifest import check_manifest
@@ -26,6 +27,7 @@ class Listed:
     """A row of solutions.csv.
 
     typical_s: the latency that plans are compared by, see `Plan.typical_s`. over_trace: it is the median over a trace of the link.
+    payload_bytes: on the link, as the codec leaves them, in the mean.
     crossing: words of the names of the tensors that cross, sorted; empty where the table does not tell.
     """
 
@@ -46,6 +48,7 @@ class Listed:
     violations: str
     over_trace: bool = False
     crossing: tuple[str, ...] = ()
+    codec: str = ""
 
     @property
     def latency_s(self) -> float:
@@ -55,7 +58,13 @@ class Listed:
     @property
     def name(self) -> str:
         """The plan for people."""
-        return f'split after "{self.after}"' if self.kind == "split" else {"cloud-only": "Cloud-Only", "edge-only": "Edge-Only"}[self.kind]
+        name = f'split after "{self.after}"' if self.kind == "split" else {"cloud-only": "Cloud-Only", "edge-only": "Edge-Only"}[self.kind]
+        return f"{name} as {codec_of(self.codec).title}" if self.codec else name
+
+    @property
+    def is_lossy(self) -> bool:
+        """Whether its codec loses, so that what it does to the answer has to be measured."""
+        return bool(self.codec) and codec_of(self.codec).is_lossy
 
 
 def listed_plans(folder: Path) -> tuple[Listed, ...]:
@@ -147,7 +156,7 @@ def _listed(row: dict[str, str]) -> Listed:
         link_s=seconds("link_ms"),
         cloud_s=seconds("cloud_ms"),
         typical_s=seconds("latency_p50_ms" if row["latency_p50_ms"] else "latency_ms"),
-        payload_bytes=int(row["payload_bytes"]),
+        payload_bytes=math.ceil(float(row.get("sent_bytes") or row["payload_bytes"])),
         ram_bytes=int(row["ram_bytes"]),
         storage_bytes=int(row["storage_bytes"]),
         error=float(row["error"]),
@@ -155,4 +164,5 @@ def _listed(row: dict[str, str]) -> Listed:
         violations=row["violations"],
         over_trace=bool(row["latency_p50_ms"]),
         crossing=tuple(sorted(row.get("crossing", "").split())),
+        codec=row.get("codec", ""),
     )

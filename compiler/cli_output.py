@@ -75,6 +75,8 @@ def _bundle_json(result: Result) -> dict[str, object]:
                 "latency_p50_s": plan.latency_p50_s,
                 "latency_p95_s": plan.latency_p95_s,
                 "payload_bytes": plan.payload_bytes,
+                "codec": plan.codec,
+                "sent_bytes": plan.sent_bytes,
                 "edge_ram_bytes": plan.ram_bytes,
                 "feasible": plan.feasible,
                 "violations": list(plan.violations),

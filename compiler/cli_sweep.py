@@ -42,6 +42,7 @@ _COLUMNS = (
     "wire_bits",
     "proof",
     "feasible",
+    "codec",
 )
 
 
@@ -125,8 +126,8 @@ def _row(piece: Piece) -> tuple[str, ...]:
     return (
         _rate(piece.low_bps),
         _rate(piece.high_bps),
-        f"split {plan.after}{plan.extent}" if plan.kind == "split" else plan.kind.replace("-", " "),
-        f"{plan.payload_bytes:,}",
+        plan.title,
+        f"{plan.wire_bytes:,}",
         _ends(piece, line),
         _ends(piece, cloud[1]) if cloud else "-",
         _ends(piece, edge[1]) if edge else "-",
@@ -140,7 +141,7 @@ def _cells(piece: Piece) -> tuple[object, ...]:
     latencies = [milliseconds(s) if e else None for e in ends for s in (piece.ends_s(e) if e else (0.0, 0.0))]
     bits = (bits_in_use(named) for named in (plan.weight_bits, plan.act_bits, plan.wire_bits))
     rates = (f"{float(rate):.6f}".rstrip("0").rstrip(".") for rate in (piece.low_bps, piece.high_bps))
-    return (*rates, plan.kind, plan.after, plan.payload_bytes, *latencies, *bits, plan.proof, int(plan.feasible))
+    return (*rates, plan.kind, plan.after, plan.wire_bytes, *latencies, *bits, plan.proof, int(plan.feasible), plan.codec)
 
 
 def _piece_json(piece: Piece) -> dict[str, object]:
@@ -154,7 +155,8 @@ def _piece_json(piece: Piece) -> dict[str, object]:
         "to_bps": float(piece.high_bps),
         "kind": plan.kind,
         "after": plan.after,
-        "payload_bytes": plan.payload_bytes,
+        "codec": plan.codec,
+        "payload_bytes": plan.wire_bytes,
         "latency_s": list(piece.ends_s(piece.answer.line)),
         "cloud_only_latency_s": ends(piece.answer.cloud),
         "edge_only_latency_s": ends(piece.answer.edge),

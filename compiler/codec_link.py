@@ -29,7 +29,9 @@ class CodecLink:
 
     @staticmethod
     def of(module: Module) -> CodecLink:
-        """Return the link of a lowered module's plan."""
+        """Return the link of a lowered module's plan; one without a codec where there is no plan."""
+        if module.get(Choice) is None:
+            return CodecLink(module.fact(WireLayout).payload, None)
         plan = chosen_plan(module)
         codec = codec_of(plan.codec) if plan.codec else None
         return CodecLink(module.fact(WireLayout).payload, codec, payload_raster(module, plan))
@@ -60,10 +62,11 @@ class CodecLink:
         self.sizes.append(len(data))
         return np.frombuffer(back, np.uint8).reshape(row.shape)
 
-    def measured(self, plan: Plan) -> Json | None:
+    def measured(self, module: Module) -> Json | None:
         """Return what measurements.json says of the codec, beside what was predicted; None without one."""
         if self.codec is None or not self.sizes:
             return None
+        plan = chosen_plan(module)
         return {
             "codec": str(self.codec),
             "samples": len(self.sizes),

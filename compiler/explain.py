@@ -133,7 +133,7 @@ def rivals(case: Case) -> tuple[Rival, ...]:
     crossings: list[tuple[Fraction, Listed]] = []
     for plan in case.plans:
         line = line_of(case, plan)
-        if plan.chosen or not plan.feasible or line.bits == chosen.bits:
+        if plan.chosen or plan.is_lossy or not plan.feasible or line.bits == chosen.bits:
             continue
         saved_ns = line.fixed_ns - chosen.fixed_ns
         if (chosen.bits - line.bits > 0) == (saved_ns > 0) and saved_ns:
@@ -169,7 +169,7 @@ def notes_of(case: Case) -> tuple[str, ...]:
 
 
 def _end(case: Case, kind: str) -> Listed | None:
-    found = [p for p in case.plans if p.kind == kind]
+    found = [p for p in case.plans if p.kind == kind and not p.is_lossy]
     return next((p for p in found if p.feasible), found[0] if found else None)
 
 

@@ -116,6 +116,7 @@ def read_case(folder: Path) -> Case:
         message = f"problem.json and the manifest are not of one compile: {error.args[0]!r} is missing"
         raise CompileError(Diagnostic("AS633", message, str(folder), hint="compile again")) from None
     plans = listed_plans(folder)
+    problem, cut, chosen = _through_codec(problem, cut, chosen, plans)
     if sum(p.chosen for p in plans) != 1:
         raise CompileError(Diagnostic("AS633", "no plan, or more than one, is marked as chosen", str(folder / "solutions.csv")))
     measured = json_of(folder / MEASUREMENTS)
@@ -142,6 +143,20 @@ def _is_accuracy(found: object) -> bool:
         return False
     known = cast("list[object]", trials)
     return all(isinstance(t, dict) and {"solution", "kind", "drop"} <= cast("dict[str, object]", t).keys() for t in known)
+
+
+def _through_codec(problem: Problem, cut: Cut, bits: Assignment, plans: Sequence[Listed]) -> tuple[Problem, Cut, Assignment]:
+    """Return a case in which what Cloud-Only sends takes the bytes and the time of the chosen plan's codec; as it is without one."""
+    plan = next((p for p in plans if p.chosen), None)
+    if plan is None or plan.kind != "cloud-only" or not plan.codec or len(cut.crossing) != 1:
+        return problem, cut, bits
+    (v,), figures = cut.crossing, evaluate(problem, cut, bits)
+    encode, decode = round(plan.edge_s * 1e9) - figures.edge_ns, round(plan.cloud_s * 1e9) - figures.cloud_ns
+    width = problem.values[v].width_bits if not problem.values[v].wire_bits else bits.wires[v]
+    coded = replace(problem.values[v], wire_bits=(width,), sent_bytes=(plan.payload_bytes,) * 8)
+    coded = replace(coded, pack_ns=(coded.packing_ns(width) + encode,) * 8, unpack_ns=(coded.unpacking_ns(width) + decode,) * 8)
+    problem = replace(problem, values=(*problem.values[:v], coded, *problem.values[v + 1 :]))
+    return problem, cut_of(problem, cut.ops), replace(bits, wires={**bits.wires, v: width})
 
 
 def milliseconds_text(seconds: float) -> str:

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosplitc.ir import Module
-from autosplitc.passes import Data, Env, Feed, Plan, Request, WireLayout
+from autosplitc.passes import Data, Env, Feed, Request, WireLayout
 
-from .codec_link import CodecLink, chosen_plan
+from .codec_link import CodecLink
 from .codegen import write_scratch
 from .engine import Arrays, Engine, for_some_fill, outputs_of_halves, sample_feeds, tensors_of
 from .metrics import Share, agreement, top1
@@ -80,7 +80,7 @@ def measure_quality(module: Module, folder: Path, env: Env, evaluation: Data | N
         "data": {"source": named, "samples": comparison.samples},
         "quality": comparison.quality(data.labels() if data is not None else None),
         "times_s": comparison.times(),
-        **comparison.codec(chosen_plan(module)),
+        **comparison.codec(module),
     }
 
 
@@ -155,9 +155,9 @@ class _Comparison:
             found["top1"] = {**_share(top1(mine, wanted)), "float": _share(top1(exact, wanted))}
         return found
 
-    def codec(self, plan: Plan) -> Json:
+    def codec(self, module: Module) -> Json:
         """Return `codec`, what was measured of the plan's; nothing without one."""
-        found = self.link.measured(plan) if self.link is not None else None
+        found = self.link.measured(module) if self.link is not None else None
         return {} if found is None else {"codec": found}
 
     def times(self) -> Json:

@@ -13,7 +13,7 @@ import pytest
 from .conftest import Tool
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "fashion"
-MODEL = (str(EXAMPLE / "fashion.onnx"), "--calib", str(EXAMPLE / "calib.npz"))
+MODEL = (str(EXAMPLE / "fashion.onnx"), "--calib", str(EXAMPLE / "calib.npz"), "--codec", "none")
 SWEEP = ("sweep", *MODEL, "-t", "eyeriss:clock=2MHz", "--edge-memory", "96KiB")
 
 

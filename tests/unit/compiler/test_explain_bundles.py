@@ -14,7 +14,7 @@ from autosplitc.cli import main
 from autosplitc.cli_explain import diff_command, explain_command
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "fashion"
-COMMON = ["-q", "zoo:fashion", "-t", "eyeriss", "--calib", str(EXAMPLES / "calib.npz")]
+COMMON = ["-q", "zoo:fashion", "-t", "eyeriss", "--calib", str(EXAMPLES / "calib.npz"), "--codec", "none"]
 
 
 @pytest.fixture(scope="module")
