@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from autosplitc.driver import passes_of, run_pipeline, start
 from autosplitc.hooks import Hooks, Watch
+from autosplitc.line import Line
 from autosplitc.options import Options
 from autosplitc.passes import Choice, Env, Plan, Solutions
 from autosplitc.request import find_devices
-from autosplitc.line import Line
 from autosplitc.sweep import Answer, Piece, find_pieces, sweep_model
 from autosplitc.targets import parse_rate_range
 
