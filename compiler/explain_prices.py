@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from autosplitc.passes import OutOfTimeError, Problem, Solution, WhatIf, all_ram_bits, all_storage_bits, least_amount, tolerant
+from autosplitc.passes import OutOfTimeError, Problem, Solution, WhatIf, all_error, all_ram_bits, all_storage_bits, least_amount, tolerant
 
 from .explain import Binding, Price, Step
 from .explain_case import Case
@@ -115,7 +115,7 @@ def error_price(question: Question) -> Price:
     amount = _Amount(
         "error",
         limit,
-        max(limit, 1) * 1000,
+        max(all_error(problem), limit),
         problem.error_unit,
         lambda units: replace(problem, limits=replace(problem.limits, error=units)),
         lambda s: s.figures.error,

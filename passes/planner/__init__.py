@@ -25,7 +25,19 @@ from .search import Found, Solution, best_effort, search
 from .solve import Outcome, out_of_reach, solve
 from .spaces import Candidate, Only, Space
 from .spaces import Linear as LinearSpace
-from .whatif import Best, OutOfTimeError, WhatIf, all_ram_bits, all_storage_bits, fixed_ns, least_amount, link_at, message_bits, tolerant
+from .whatif import (
+    Best,
+    OutOfTimeError,
+    WhatIf,
+    all_error,
+    all_ram_bits,
+    all_storage_bits,
+    fixed_ns,
+    least_amount,
+    link_at,
+    message_bits,
+    tolerant,
+)
 from .working_set import Life, Sequential, buffers, lifetimes, live_sets, undominated
 
 __all__ = [
@@ -73,6 +85,7 @@ __all__ = [
     "Weight",
     "WhatIf",
     "Wire",
+    "all_error",
     "all_ram_bits",
     "all_storage_bits",
     "all_values",

@@ -102,6 +102,13 @@ def all_storage_bits(problem: Problem) -> int:
     return weights + sum(c.memory_bits for c in problem.constants) + sum(op.file_bits for op in problem.ops)
 
 
+def all_error(problem: Problem) -> int:
+    """Return an error, in units, that no plan exceeds."""
+    tables = (item.error for item in (*problem.weights, *problem.groups))
+    wires = (max(row, default=0) for v in problem.values for row in v.wire_error)
+    return sum(max(table, default=0) for table in tables) + sum(wires)
+
+
 def tolerant(problem: Problem, factor: float) -> Problem | None:
     """Return a problem in which the limit on each tensor's noise is `factor` times as large; None where the problem cannot tell.
 
