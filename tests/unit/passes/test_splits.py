@@ -10,8 +10,8 @@ import pytest
 from autosplitc.ir import Attrs, CompileError, Const, DType, Graph, Module, Op, TensorType, Value, blob_from_array
 from autosplitc.passes import Env, Request, Split, Splits
 from autosplitc.passes.enumerate_splits import EnumerateSplits, positions_of_cut
-from autosplitc.passes.fewest_bits import crossing_sets
 from autosplitc.passes.estimate_cost import EstimateCost
+from autosplitc.passes.fewest_bits import crossing_sets
 from autosplitc.passes.liveness import ComputeLiveness
 from autosplitc.targets import ROWS, Network, OpCost, OpView, Residency, constant_table
 
