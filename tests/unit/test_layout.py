@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = {"ir": "autosplitc.ir", "targets": "autosplitc.targets", "passes": "autosplitc.passes", "compiler": "autosplitc"}
 """Folder and package, the ground floor first: each may import those before it."""
 TOOLS = {"tools/zoo": "autosplitc.zoo", "tools/bench": "autosplitc.bench", "tools/runtime": "autosplitc.runtime"}
-LAZY_UPWARDS = {("compiler/request.py", "autosplitc.zoo")}
-"""`zoo:NAME` stands wherever a model does: the one import from a floor above, made when such a name is given."""
+LAZY_UPWARDS = {("compiler/request.py", "autosplitc.zoo"), ("compiler/cli_runtime.py", "autosplitc.runtime")}
+"""Imports from a floor above, made when they are called for: `zoo:NAME` stands wherever a model does; the runtime has commands of its own."""
 MAX_LINES = 350
 HEAVY = ("onnx", "onnxruntime", "ortools", "onnx_graphsurgeon")
 
