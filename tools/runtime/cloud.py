@@ -1,0 +1,202 @@
+"""The cloud half: its graph, and the worker that runs requests through it, as many at once as wait where the graph's batch is free."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import LinkError
+from .tensors import ServerTimes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import TypeAlias
+
+    from numpy.typing import NDArray
+
+    from .bundle import Bundle
+
+    Arrays: TypeAlias = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a request came to: the model's outputs by the names of the manifest, and the seconds it took."""
+
+    outputs: Arrays
+    times: ServerTimes
+
+
+@dataclass
+class Job:
+    """A request on its way: payload u8[samples, bytes]; until_s: moment of `time.monotonic` after which nobody waits, or None."""
+
+    payload: NDArray[np.uint8]
+    until_s: float | None
+    decode_s: float
+    future: Future[Made] = field(default_factory=Future)
+    since_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def samples(self) -> int:
+        """Number of samples."""
+        return len(self.payload)
+
+
+class CloudHalf:
+    """The cloud graph of a bundle. Raises LinkError as `Bundle.session` does, and AS807 where the plan has no cloud half."""
+
+    def __init__(self, bundle: Bundle, providers: Sequence[str] = (), threads: int = 0) -> None:
+        """Load the graph."""
+        if not bundle.has("cloud"):
+            hint = "autosplitc run needs no server for it"
+            raise LinkError("AS807", "the plan is Edge-Only: there is no cloud half to serve", str(bundle.folder), hint)
+        self.bundle = bundle
+        self.names = bundle.outputs("cloud")
+        self.free_batch = bundle.has_free_batch("cloud")
+        self._session = bundle.session("cloud", providers, threads)
+
+    def infer(self, payload: NDArray[np.uint8]) -> Arrays:
+        """Return the outputs for a payload u8[samples, bytes], by the manifest's names; all but a batch of one where the batch is free."""
+        values = self._session.run(list(self.names), {self.bundle.payload_name: payload})
+        return {self.names[name]: values[i] for i, name in enumerate(self.names)}
+
+
+class Batcher:
+    """Runs jobs in a thread of its own, in order; those that wait are run together.
+
+    max_batch: most samples at once. max_wait_s: how long a job waits for others to join it. limit: most samples that wait.
+    on_batch: told the samples of every batch, and the seconds it took. on_room: called, in the thread, when jobs were taken.
+    """
+
+    def __init__(
+        self,
+        half: CloudHalf,
+        max_batch: int = 8,
+        max_wait_s: float = 0.0,
+        limit: int = 1024,
+        on_batch: Callable[[int, float], None] | None = None,
+        on_room: Callable[[], None] | None = None,
+    ) -> None:
+        """Start the thread."""
+        self.half = half
+        self.max_batch = max(1, max_batch) if half.free_batch else 1
+        self.max_wait_s = max_wait_s
+        self.limit = limit
+        self.on_batch = on_batch
+        self.on_room = on_room
+        self._jobs: deque[Job] = deque()
+        self._waiting = 0
+        self._closed = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._work, name="cloud half", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Samples that wait."""
+        return self._waiting
+
+    def submit(self, payload: NDArray[np.uint8], until_s: float | None = None, decode_s: float = 0.0) -> Future[Made]:
+        """Take a job. Raises LinkError: AS840 where too many wait already, AS842 once closed.
+
+        The future ends with what was made, or a LinkError: AS833 where the deadline passed before it was run, AS843 where the graph failed.
+        """
+        job = Job(payload, until_s, decode_s)
+        with self._changed:
+            if self._closed:
+                raise LinkError("AS842", "the server is stopping", hint="send it again to another server, or later")
+            if self._jobs and self._waiting + job.samples > self.limit:
+                raise LinkError("AS840", f"the server is busy: {self._waiting:,} samples wait already", hint="send it again later")
+            self._jobs.append(job)
+            self._waiting += job.samples
+            self._changed.notify()
+        return job.future
+
+    def close(self) -> None:
+        """Take no more; what was taken is run, then the thread ends."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while True:
+            jobs = self._next()
+            if jobs is None:
+                return
+            if self.on_room is not None:
+                self.on_room()
+            live = [job for job in jobs if not _expired(job) and job.future.set_running_or_notify_cancel()]
+            if live:
+                self._run(live)
+
+    def _next(self) -> list[Job] | None:
+        with self._changed:
+            while not self._jobs:
+                if self._closed:
+                    return None
+                self._changed.wait()
+            until_s = time.monotonic() + self.max_wait_s
+            while self._waiting < self.max_batch and not self._closed and (left_s := until_s - time.monotonic()) > 0:
+                self._changed.wait(left_s)
+            jobs = [self._jobs.popleft()]
+            while self._jobs and sum(job.samples for job in jobs) + self._jobs[0].samples <= self.max_batch:
+                jobs.append(self._jobs.popleft())
+            self._waiting -= sum(job.samples for job in jobs)
+            return jobs
+
+    def _run(self, jobs: list[Job]) -> None:
+        started_s = time.monotonic()
+        try:
+            outputs = self._outputs(jobs)
+        except Exception as error:  # onnxruntime raises many types of its own
+            if len(jobs) > 1:
+                for job in jobs:
+                    self._run([job])
+                return
+            reason = str(error).partition("\n")[0][:300]
+            jobs[0].future.set_exception(LinkError("AS843", f"the cloud graph failed: {reason}"))
+            return
+        taken_s = time.monotonic() - started_s
+        if self.on_batch is not None:
+            self.on_batch(sum(job.samples for job in jobs), taken_s)
+        for index, job in enumerate(jobs):
+            job.future.set_result(Made(outputs[index], ServerTimes(started_s - job.since_s, job.decode_s, taken_s)))
+
+    def _outputs(self, jobs: list[Job]) -> list[Arrays]:
+        """Return the outputs of each job. Raises ValueError where a graph's outputs do not have a row for each sample."""
+        if not self.half.free_batch:
+            return [_joined([self.half.infer(job.payload[i : i + 1]) for i in range(job.samples)]) for job in jobs]
+        if len(jobs) == 1:
+            return [self.half.infer(jobs[0].payload)]
+        together = self.half.infer(np.concatenate([job.payload for job in jobs]))
+        total = sum(job.samples for job in jobs)
+        if any(value.ndim == 0 or len(value) != total for value in together.values()):
+            raise ValueError("outputs without a row for each sample")
+        found: list[Arrays] = []
+        at = 0
+        for job in jobs:
+            found.append({name: value[at : at + job.samples] for name, value in together.items()})
+            at += job.samples
+        return found
+
+
+def _joined(parts: list[Arrays]) -> Arrays:
+    if len(parts) == 1:
+        return parts[0]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _expired(job: Job) -> bool:
+    if job.until_s is None or time.monotonic() < job.until_s:
+        return False
+    if job.future.set_running_or_notify_cancel():
+        job.future.set_exception(LinkError("AS833", "the deadline passed before the server came to the request"))
+    return True
