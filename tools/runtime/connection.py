@@ -1,0 +1,256 @@
+"""A client's connection to the server: bodies are read into buffers of the size that their checked header says; answers go as they come."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .errors import LinkError
+from .frames import HEADER_BYTES, Kind, check_body, error_frame, frame, read_header, read_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .frames import Buffer, Header
+
+
+class Host(Protocol):
+    """What a connection needs of its server."""
+
+    max_request_bytes: int
+    handshake_s: float
+    body_s: float
+    slowest_bytes_per_s: float
+    write_s: float
+    max_in_flight: int
+
+    def opened(self, connection: Connection) -> None:
+        """Count a connection. Raises LinkError where there are too many."""
+        ...
+
+    def closed(self, connection: Connection) -> None:
+        """Forget a connection."""
+        ...
+
+    def take_memory(self, connection: Connection, nbytes: int) -> bool:
+        """Take memory for a body; False: the server calls `go_on` when there is some."""
+        ...
+
+    def give_memory(self, nbytes: int) -> None:
+        """Give back what a body took."""
+        ...
+
+    def welcome(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Return what a client that fits is told. Raises LinkError for one that does not."""
+        ...
+
+    async def answer(self, header: Header, body: bytearray) -> list[Buffer]:
+        """Return the frame that answers a request."""
+        ...
+
+
+class Connection(asyncio.BufferedProtocol):
+    """The server's end of a connection.
+
+    Nothing is read while as many requests as may be are in flight, while answers pile up unread, and while memory for a body is lacking.
+    """
+
+    def __init__(self, host: Host) -> None:
+        """Begin without a transport."""
+        self.host = host
+        self.welcomed = False
+        self.in_flight = 0
+        self._transport: asyncio.Transport | None = None
+        self._head = bytearray(HEADER_BYTES)
+        self._header: Header | None = None
+        self._body = bytearray()
+        self._filled = 0
+        self._last_id = 0
+        self._reserved_bytes = 0
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._holds: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin: a HELLO must come soon."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        end = transport.get_extra_info("socket")
+        if end is not None:
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._time("read", self.host.handshake_s, "no HELLO came in time")
+        try:
+            self.host.opened(self)
+        except LinkError as error:
+            self.refuse(error)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget everything; requests in flight are answered to nobody."""
+        del exc
+        self._untime("read", "write")
+        self._transport = None
+        self._give(self._reserved_bytes)
+        self._reserved_bytes = 0
+        self.host.closed(self)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where the next bytes go: never beyond the current header or body."""
+        del sizehint
+        return memoryview(self._head if self._header is None else self._body)[self._filled :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Go on with what came."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._filled += nbytes
+        if "read" not in self._timers:
+            self._time("read", self.host.body_s, "a header did not come in time")
+        try:
+            if self._header is None:
+                self._on_head()
+            elif self._filled == len(self._body):
+                self._on_body()
+        except LinkError as error:
+            self.refuse(error)
+
+    def eof_received(self) -> bool:
+        """Close once the client sends no more."""
+        return False
+
+    def pause_writing(self) -> None:
+        """Read nothing while the client does not take its answers; close if it never does."""
+        self._hold("unread answers")
+        self._time("write", self.host.write_s, "answers were not read in time")
+
+    def resume_writing(self) -> None:
+        """Go on reading."""
+        self._untime("write")
+        self.release("unread answers")
+
+    def go_on(self) -> None:
+        """Read the body that memory was lacking for."""
+        if self._transport is None or self._header is None:
+            return
+        if self.host.take_memory(self, self._header.length):
+            self._begin_body(self._header)
+            self.release("memory")
+
+    def send(self, parts: Sequence[Buffer]) -> None:
+        """Send a frame, if the client is still there."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.writelines(parts)
+
+    def refuse(self, error: LinkError) -> None:
+        """Tell what is wrong, and close."""
+        self._untime("read", "write")
+        self.send(error_frame(error))
+        if self._transport is not None:
+            self._transport.close()
+
+    def close(self) -> None:
+        """Close once everything was sent."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close now."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def release(self, reason: str) -> None:
+        """Read again, unless there is another reason not to."""
+        self._holds.discard(reason)
+        if not self._holds and self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _hold(self, reason: str) -> None:
+        self._holds.add(reason)
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def _on_head(self) -> None:
+        if self._filled < HEADER_BYTES:
+            return
+        header = read_header(self._head, self.host.max_request_bytes)
+        if self.welcomed != (header.kind is not Kind.HELLO) or header.kind in (Kind.WELCOME, Kind.RESULT, Kind.ERROR):
+            raise LinkError("AS820", f"a {header.kind.name} has no place here")
+        self._header = header
+        if self.host.take_memory(self, header.length):
+            self._begin_body(header)
+        else:
+            self._untime("read")
+            self._hold("memory")
+
+    def _begin_body(self, header: Header) -> None:
+        self._reserved_bytes = header.length
+        self._body, self._filled = bytearray(header.length), 0
+        if self.welcomed:
+            self._time("read", self.host.body_s + header.length / self.host.slowest_bytes_per_s, "a body did not come in time")
+        if not header.length:
+            self._on_body()
+
+    def _on_body(self) -> None:
+        header, body = self._header, self._body
+        assert header is not None
+        self._header, self._body, self._filled = None, bytearray(), 0
+        self._reserved_bytes = 0
+        self._untime("read")
+        kept = False
+        try:
+            check_body(header, body)
+            kept = header.kind is Kind.REQUEST
+            if kept:
+                self._on_request(header, body)
+            else:
+                self._on_other(header, body)
+        finally:
+            if not kept:
+                self._give(header.length)
+
+    def _on_other(self, header: Header, body: bytearray) -> None:
+        if header.kind is Kind.HELLO:
+            fields = self.host.welcome(read_text(body))
+            self.welcomed = True
+            self.send(frame(Kind.WELCOME, json.dumps(fields).encode()))
+        elif header.kind is Kind.PING:
+            self.send(frame(Kind.PONG, request_id=header.request_id))
+
+    def _on_request(self, header: Header, body: bytearray) -> None:
+        if header.request_id <= self._last_id:
+            self._give(header.length)
+            raise LinkError("AS821", f"request {header.request_id} came behind request {self._last_id}: numbers must grow")
+        self._last_id = header.request_id
+        self.in_flight += 1
+        if self.in_flight >= self.host.max_in_flight:
+            self._hold("requests in flight")
+        task = asyncio.get_running_loop().create_task(self._answered(header, body))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answered(self, header: Header, body: bytearray) -> None:
+        try:
+            self.send(await self.host.answer(header, body))
+        finally:
+            self.in_flight -= 1
+            self._give(header.length)
+            self.release("requests in flight")
+
+    def _give(self, nbytes: int) -> None:
+        if nbytes:
+            self.host.give_memory(nbytes)
+
+    def _time(self, timer: str, seconds: float, what: str) -> None:
+        self._untime(timer)
+        self._timers[timer] = asyncio.get_running_loop().call_later(seconds, self._late, what)
+
+    def _untime(self, *timers: str) -> None:
+        for timer in timers:
+            handle = self._timers.pop(timer, None)
+            if handle is not None:
+                handle.cancel()
+
+    def _late(self, what: str) -> None:
+        self.refuse(LinkError("AS834", what))
+        asyncio.get_running_loop().call_later(1.0, self.abort)
