@@ -85,7 +85,10 @@ def datatype_of(dtype: str) -> str:
 
 
 def tensor_of(name: str, array: NDArray[Any], parameters: Mapping[str, Any] | None = None) -> Tensor:
-    """Return a numeric array as a tensor. Raises LinkError for an element type that has no name in the protocol."""
+    """Return an array, of numbers or of texts, as a tensor. Raises LinkError for an element type that has no name in the protocol."""
+    if array.dtype.kind in "OUS":
+        texts = (element if isinstance(element, bytes) else str(element).encode() for element in array.reshape(-1).tolist())
+        return Tensor(name, BYTES, tuple(array.shape), tuple(texts), dict(parameters or {}))
     datatype = _DATATYPES.get(array.dtype.newbyteorder("<"))
     if datatype is None:
         raise malformed(f'tensor "{name}" holds {array.dtype}, for which the Open Inference Protocol has no datatype')

@@ -40,6 +40,7 @@ SLACK_BYTES = 4096
 class ServerSettings:
     """How a bundle is served.
 
+    model: what the Open Inference Protocol calls it, "" for the source model's name.
     token: what clients must know, None for nothing. certificate, key: PEM files for TLS; client_ca: PEM file, clients then need a
     certificate of it. insecure: other addresses than the loopback are served without TLS and token. http: host and port of health and
     metrics, None for none. providers, threads: of onnxruntime. max_batch, max_wait_s: samples that run together, and how long one waits
@@ -53,6 +54,7 @@ class ServerSettings:
     host: str = "127.0.0.1"
     port: int = 7420
     protocol: str = "wire"
+    model: str = ""
     token: str | None = None
     certificate: Path | None = None
     key: Path | None = None
