@@ -8,7 +8,7 @@ import click
 
 from autosplitc.ir import CompileError, Diagnostic
 
-_PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": []}
+_PASS_ON: dict[str, object] = {"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": []}
 
 
 def _handed_on(name: str, short_help: str) -> Callable[[tuple[str, ...]], int]:

@@ -6,10 +6,10 @@ import argparse
 import inspect
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .cli_values import TOKEN, address, count, names, token
+from .cli_flags import export_flags, run_flags, serve_flags, verify_flags
+from .cli_values import token
 from .errors import LinkError
 
 if TYPE_CHECKING:
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-BIND = "127.0.0.1:7420"
 INTERRUPTED = 130
-_PROTOCOL = "Protocol: that of docs/wire.md, or the Open Inference Protocol v2 over HTTP.  [default: wire]"
 
 
 class Parser(argparse.ArgumentParser):
@@ -66,56 +64,15 @@ def _parser(program: str) -> Parser:
     parser = Parser(prog=program, description="Run the two halves of a bundle that autosplitc wrote.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, add, action, about in (
-        ("serve", _serve_flags, _serve, "Serve the cloud half of a bundle."),
-        ("run", _run_flags, _run, "Run inputs through the edge half and a server."),
-        ("verify", _verify_flags, _verify, "Replay the checks of a device kit on this machine."),
-        ("export", _export_flags, _export, "Write a bundle for Triton, or a kit for the device."),
+        ("serve", serve_flags, _serve, "Serve the cloud half of a bundle."),
+        ("run", run_flags, _run, "Run inputs through the edge half and a server."),
+        ("verify", verify_flags, _verify, "Replay the checks of a device kit on this machine."),
+        ("export", export_flags, _export, "Write a bundle for Triton, or a kit for the device."),
     ):
         command = commands.add_parser(name, help=about, description=about)
         command.set_defaults(action=action)
         add(command)
     return parser
-
-
-def _serve_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, metavar="OUT", help="The bundle.")
-    parser.add_argument("--bind", type=address, metavar="HOST:PORT", default=address(BIND), help=f"Where to listen.  [default: {BIND}]")
-    parser.add_argument("--protocol", choices=("wire", "oip"), help=_PROTOCOL)
-    _common_flags(parser)
-
-
-def _run_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, metavar="OUT", help="The bundle, or a device kit.")
-    parser.add_argument("source", metavar="INPUT", help="A folder of pictures, .npz, .npy, or - for raw frames on stdin.")
-    parser.add_argument("--server", type=address, metavar="HOST:PORT", help="Where the cloud half is served.")
-    parser.add_argument("--protocol", choices=("wire", "oip"), help=_PROTOCOL)
-    _common_flags(parser)
-
-
-def _common_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--token-file", type=Path, metavar="FILE", help=f"File with the token.  [default: ${TOKEN}]")
-    parser.add_argument("--threads", type=count, metavar="N", help="Threads of onnxruntime.  [default: as the manifest says]")
-    parser.add_argument("--providers", type=names, metavar="NAMES", help="Providers of onnxruntime, in order: cpu, cuda, or its own names.")
-
-
-def _verify_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, metavar="KIT", help="The kit that export --to device wrote.")
-    parser.add_argument("--json", action="store_true", help="Results as one JSON object on stdout.")
-    parser.add_argument("-q", "--quiet", action="store_true", help="Errors only.")
-
-
-def _export_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, metavar="OUT", help="The bundle.")
-    parser.add_argument("--to", choices=("triton", "device"), required=True, help="What to write.")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="Folder for it: the model repository, or the kit.")
-    parser.add_argument("--force", action="store_true", help="Write into a folder that holds other things.")
-    parser.add_argument("-q", "--quiet", action="store_true", help="Errors only.")
-    triton = parser.add_argument_group("triton")
-    triton.add_argument("--name", metavar="NAME", help="Name of the model.  [default: the source model's]")
-    triton.add_argument("--max-batch", type=count, metavar="N", help="Most samples in a batch.  [default: 8]")
-    device = parser.add_argument_group("device")
-    device.add_argument("--check", metavar="DATA", help="Samples for the kit's checks: .npz.  [default: seeded noise]")
-    device.add_argument("--samples", type=count, metavar="N", help="How many samples are checked.  [default: 4]")
 
 
 def _serve(args: argparse.Namespace) -> int:
@@ -134,7 +91,7 @@ def _run(args: argparse.Namespace) -> int:
 def _verify(args: argparse.Namespace) -> int:
     from .verify import verify
 
-    return verify(args.folder, as_json=args.json, quiet=args.quiet)
+    return verify(args.folder, as_json=args.as_json, quiet=args.quiet)
 
 
 def _export(args: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ TOKEN = "AUTOSPLITC_TOKEN"
 """Variable of the environment that holds the token where no file is named."""
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0}
 _BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 _MAX_TOKEN_BYTES = 4096
 
 
@@ -41,9 +42,12 @@ def count(text: str) -> int:
     return int(text)
 
 
-def names(text: str) -> tuple[str, ...]:
-    """Return the words of a text, commas between."""
-    return tuple(word.strip() for word in text.split(",") if word.strip())
+def providers(text: str) -> tuple[str, ...]:
+    """Return onnxruntime's names of the providers in a text, commas between: `cuda,cpu`, or its own names."""
+    words = [word.strip() for word in text.split(",")]
+    if not all(words):
+        raise argparse.ArgumentTypeError(f"{text!r} names no providers, such as cuda,cpu")
+    return tuple(_PROVIDERS.get(word.lower(), word) for word in words)
 
 
 def token(file: Path | None) -> str | None:

@@ -34,13 +34,13 @@ _LEVELS = {"disabled": 2, "basic": -1, "extended": 1}
 class TritonSettings:
     """What an export is asked for.
 
-    folder: the bundle. output: the model repository. name: of the model, "" for the source model's. max_batch: most samples in a batch.
+    folder: the bundle. output: the model repository. model: its name, "" for the source model's. max_batch: most samples in a batch.
     delay_us: how long a request waits for others. force: write over what is not ours.
     """
 
     folder: Path
     output: Path
-    name: str = ""
+    model: str = ""
     max_batch: int = 8
     delay_us: int = 500
     force: bool = False
@@ -56,9 +56,9 @@ def export_triton(settings: TritonSettings) -> Path:
     graphs = bundle.manifest["graphs"]
     if "cloud" not in graphs:
         raise LinkError("AS852", "the plan is Edge-Only: there is no cloud half to serve", str(settings.folder))
-    name = settings.name or model_name(bundle.manifest)
+    name = settings.model or model_name(bundle.manifest)
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
-        raise LinkError("AS853", f"{name!r} is no name for a model: letters, digits, _ . and -", "--name", "--name my_model")
+        raise LinkError("AS853", f"{name!r} is no name for a model: letters, digits, _ . and -", "--model", "--model my_model")
     text = config_text(name, graphs["cloud"], bundle.manifest["runtime"]["level"], settings)
     place = settings.output / name
     _check_repository(settings.output, force=settings.force)

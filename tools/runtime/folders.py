@@ -18,10 +18,10 @@ _CHUNK_BYTES = 1 << 20
 
 @contextmanager
 def staged(target: Path, is_ours: Callable[[Path], bool], *, force: bool, levels_up: int = 1) -> Generator[Path]:
-    """Yield an empty folder beside `target`, or more levels above it.
+    """Yield an empty folder beside `target`, or more levels above it; it takes the target's place when the block ends.
 
-    It takes the target's place when the block ends, and vanishes when the block fails. A folder that stands there is replaced where it is empty or `is_ours`, and with `force` in any case: its files stay then, unless they
-    are written anew. Raises LinkError: AS850 something else stands there, AS851 it cannot be written.
+    It vanishes when the block fails. A folder that stands there is replaced where it is empty or `is_ours`, and with `force` in any case:
+    its files stay then, unless they are written anew. Raises LinkError: AS850 something else stands there, AS851 it cannot be written.
     """
     place = target.resolve()
     _check(target, place, is_ours, force=force)
