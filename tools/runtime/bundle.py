@@ -24,6 +24,9 @@ LEVELS = {
 }
 """ONNX Runtime's names of the optimisation levels."""
 
+OPTIONS = {"CUDAExecutionProvider": {"use_tf32": "0"}}
+"""Options of providers: products of floats keep the digits that the halves were checked with."""
+
 
 @dataclass(frozen=True)
 class Bundle:
@@ -40,7 +43,8 @@ class Bundle:
         try:
             manifest = json.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
-            hint = "a folder that autosplitc wrote (-o)"
+            several = sorted(found.parent.name for found in folder.glob("*/manifest.json"))
+            hint = f"one of its bundles: {', '.join(several[:5])}" if several else "a folder that autosplitc wrote (-o)"
             raise LinkError("AS802", f"there is no bundle: {error.strerror or error}", str(path), hint) from None
         except (ValueError, RecursionError):
             raise LinkError("AS803", "the manifest is no JSON", str(path), "compile again") from None
@@ -107,8 +111,10 @@ class Bundle:
         return {str(place["name"]): str(place["output"]) for place in self.manifest["outputs"] if place["side"] == side}
 
     def has_free_batch(self, side: str) -> bool:
-        """Return whether a graph takes any number of samples at once."""
-        return all(item["shape"] and not isinstance(item["shape"][0], int) for item in self.inputs(side))
+        """Return whether a graph takes any number of samples at once and gives a row for each in every output."""
+        graph = self.manifest["graphs"][side]
+        first: list[Any] = [item["shape"][0] if item["shape"] else 0 for item in (*graph["inputs"], *graph["outputs"])]
+        return isinstance(first[0], str) and all(size == first[0] for size in first)
 
     def check_files(self, side: str) -> None:
         """Check that a graph's files are those that were written. Raises LinkError: AS804."""
@@ -126,7 +132,7 @@ class Bundle:
         """Return a graph ready to run, with the options that its results were checked with.
 
         providers: ONNX Runtime's names, in order of preference; none: the CPU. threads: 0 for the manifest's.
-        Raises LinkError: AS804 for changed files, AS805 for an unknown provider, AS806 where ONNX Runtime refuses the graph.
+        Raises LinkError: AS804 for changed files, AS805 for a provider that is not there, AS806 where ONNX Runtime refuses the graph.
         """
         self.check_files(side)
         return session_of(self.folder / self.manifest["graphs"][side]["file"], self.manifest["runtime"], providers, threads)
@@ -136,11 +142,7 @@ def session_of(path: Path, runtime: dict[str, Any], providers: Sequence[str] = (
     """Return a graph's session; `runtime` is the manifest's. Raises LinkError: AS805, AS806."""
     import onnxruntime
 
-    wanted = list(providers) or ["CPUExecutionProvider"]
-    known = onnxruntime.get_available_providers()
-    for provider in wanted:
-        if provider not in known:
-            raise LinkError("AS805", f"this onnxruntime has no provider {provider}", hint="one of " + ", ".join(known))
+    wanted = _providers(providers, onnxruntime.get_available_providers())
     refused = ""
     for left_out in ((), tuple(runtime["optional"])):
         options = onnxruntime.SessionOptions()
@@ -152,10 +154,22 @@ def session_of(path: Path, runtime: dict[str, Any], providers: Sequence[str] = (
             if name not in left_out:
                 options.add_session_config_entry(name, value)
         try:
-            return onnxruntime.InferenceSession(str(path), options, providers=wanted)
+            session = onnxruntime.InferenceSession(str(path), options, providers=[(name, OPTIONS.get(name, {})) for name in wanted])
         except Exception as error:  # onnxruntime raises many types of its own
             refused = str(error).partition("\n")[0][:300]
+            continue
+        if wanted[0] not in session.get_providers():
+            raise LinkError("AS805", f"{wanted[0]} cannot be used on this machine", hint="are its driver and libraries installed?")
+        return session
     raise LinkError("AS806", f"ONNX Runtime does not load the graph: {refused}", str(path))
+
+
+def _providers(asked: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Return the providers to use. Raises LinkError: AS805."""
+    for name in asked:
+        if name not in known:
+            raise LinkError("AS805", f"this onnxruntime has no provider {name}", hint="one of " + ", ".join(known))
+    return list(asked) or ["CPUExecutionProvider"]
 
 
 def sha256_of(path: Path) -> str:

@@ -69,10 +69,10 @@ class CloudHalf:
 
 
 class Batcher:
-    """Runs jobs in a thread of its own, in order; those that wait are run together.
+    """Runs jobs in threads of its own, begun in order; those that wait are run together.
 
     max_batch: most samples at once. max_wait_s: how long a job waits for others to join it. limit: most samples that wait.
-    on_batch: told the samples of every batch, and the seconds it took. on_room: called, in the thread, when jobs were taken.
+    on_batch: told the samples of every batch, and the seconds it took. workers: batches that run at once.
     """
 
     def __init__(
@@ -82,21 +82,21 @@ class Batcher:
         max_wait_s: float = 0.0,
         limit: int = 1024,
         on_batch: Callable[[int, float], None] | None = None,
-        on_room: Callable[[], None] | None = None,
+        workers: int = 1,
     ) -> None:
-        """Start the thread."""
+        """Start the threads."""
         self.half = half
         self.max_batch = max(1, max_batch) if half.free_batch else 1
         self.max_wait_s = max_wait_s
         self.limit = limit
         self.on_batch = on_batch
-        self.on_room = on_room
         self._jobs: deque[Job] = deque()
         self._waiting = 0
         self._closed = False
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._work, name="cloud half", daemon=True)
-        self._thread.start()
+        self._threads = [threading.Thread(target=self._work, name=f"cloud half {i}", daemon=True) for i in range(workers)]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def waiting(self) -> int:
@@ -120,19 +120,18 @@ class Batcher:
         return job.future
 
     def close(self) -> None:
-        """Take no more; what was taken is run, then the thread ends."""
+        """Take no more; what was taken is run, then the threads end."""
         with self._changed:
             self._closed = True
-            self._changed.notify()
-        self._thread.join()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
 
     def _work(self) -> None:
         while True:
             jobs = self._next()
             if jobs is None:
                 return
-            if self.on_room is not None:
-                self.on_room()
             live = [job for job in jobs if not _expired(job) and job.future.set_running_or_notify_cancel()]
             if live:
                 self._run(live)
@@ -146,6 +145,8 @@ class Batcher:
             until_s = time.monotonic() + self.max_wait_s
             while self._waiting < self.max_batch and not self._closed and (left_s := until_s - time.monotonic()) > 0:
                 self._changed.wait(left_s)
+            if not self._jobs:  # another worker took them
+                return []
             jobs = [self._jobs.popleft()]
             while self._jobs and sum(job.samples for job in jobs) + self._jobs[0].samples <= self.max_batch:
                 jobs.append(self._jobs.popleft())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import LinkError
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .frames import Buffer, Header
+
+
+LINGER_S = 1.0
+"""How long the last message may take to be fetched before a connection is cut."""
+
+_WASTE = memoryview(bytearray(1 << 16))
+"""Where bytes go that nobody wants any more, of all connections."""
 
 
 class Host(Protocol):
@@ -68,6 +76,7 @@ class Connection(asyncio.BufferedProtocol):
         self._body = bytearray()
         self._filled = 0
         self._last_id = 0
+        self._closing = False
         self._reserved_bytes = 0
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._holds: set[str] = set()
@@ -89,8 +98,11 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget everything; requests in flight are answered to nobody."""
         del exc
-        self._untime("read", "write")
+        self._untime("read", "write", "linger")
         self._transport = None
+        self._closing = True
+        for task in tuple(self._tasks):
+            task.cancel()
         self._give(self._reserved_bytes)
         self._reserved_bytes = 0
         self.host.closed(self)
@@ -98,11 +110,13 @@ class Connection(asyncio.BufferedProtocol):
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where the next bytes go: never beyond the current header or body."""
         del sizehint
+        if self._closing:
+            return _WASTE
         return memoryview(self._head if self._header is None else self._body)[self._filled :]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Go on with what came."""
-        if self._transport is None or self._transport.is_closing():
+        if self._closing:
             return
         self._filled += nbytes
         if "read" not in self._timers:
@@ -114,6 +128,9 @@ class Connection(asyncio.BufferedProtocol):
                 self._on_body()
         except LinkError as error:
             self.refuse(error)
+        except Exception as error:  # a fault of ours must not leave the client without a word
+            sys.stderr.write(f"error[AS849]: a connection: {type(error).__name__}: {error}\n")
+            self.refuse(LinkError("AS849", f"the server failed: {type(error).__name__}"))
 
     def eof_received(self) -> bool:
         """Close once the client sends no more."""
@@ -131,28 +148,39 @@ class Connection(asyncio.BufferedProtocol):
 
     def go_on(self) -> None:
         """Read the body that memory was lacking for."""
-        if self._transport is None or self._header is None:
+        if self._transport is None or self._header is None or self._closing:
             return
         if self.host.take_memory(self, self._header.length):
             self._begin_body(self._header)
             self.release("memory")
 
     def send(self, parts: Sequence[Buffer]) -> None:
-        """Send a frame, if the client is still there."""
-        if self._transport is not None and not self._transport.is_closing():
+        """Send a frame, if the client is still there and was not told goodbye."""
+        if self._transport is not None and not self._closing:
             self._transport.writelines(parts)
 
     def refuse(self, error: LinkError) -> None:
         """Tell what is wrong, and close."""
-        self._untime("read", "write")
         self.send(error_frame(error))
-        if self._transport is not None:
-            self._transport.close()
+        self.close()
 
     def close(self) -> None:
-        """Close once everything was sent."""
-        if self._transport is not None:
-            self._transport.close()
+        """Close once everything was sent and fetched, or cut the connection after a while.
+
+        What still comes is read and dropped meanwhile: closing a socket with bytes unread would make the system drop what was sent last.
+        """
+        transport = self._transport
+        if transport is None or self._closing:
+            return
+        self._closing = True
+        self._untime("read", "write")
+        self._timers["linger"] = asyncio.get_running_loop().call_later(LINGER_S, self.abort)
+        self._holds.clear()
+        transport.resume_reading()
+        if transport.can_write_eof():
+            transport.write_eof()
+        else:
+            transport.close()
 
     def abort(self) -> None:
         """Close now."""
@@ -162,12 +190,12 @@ class Connection(asyncio.BufferedProtocol):
     def release(self, reason: str) -> None:
         """Read again, unless there is another reason not to."""
         self._holds.discard(reason)
-        if not self._holds and self._transport is not None and not self._transport.is_closing():
+        if not self._holds and self._transport is not None and not self._closing:
             self._transport.resume_reading()
 
     def _hold(self, reason: str) -> None:
         self._holds.add(reason)
-        if self._transport is not None and not self._transport.is_closing():
+        if self._transport is not None and not self._closing:
             self._transport.pause_reading()
 
     def _on_head(self) -> None:
@@ -188,6 +216,8 @@ class Connection(asyncio.BufferedProtocol):
         self._body, self._filled = bytearray(header.length), 0
         if self.welcomed:
             self._time("read", self.host.body_s + header.length / self.host.slowest_bytes_per_s, "a body did not come in time")
+        elif "read" not in self._timers:
+            self._time("read", self.host.handshake_s, "no HELLO came in time")
         if not header.length:
             self._on_body()
 
@@ -253,4 +283,3 @@ class Connection(asyncio.BufferedProtocol):
 
     def _late(self, what: str) -> None:
         self.refuse(LinkError("AS834", what))
-        asyncio.get_running_loop().call_later(1.0, self.abort)

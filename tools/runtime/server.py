@@ -5,101 +5,37 @@ from __future__ import annotations
 import asyncio
 import hmac
 import signal
-import ssl
 import sys
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .admission import Gate
 from .bundle import Bundle
 from .cloud import Batcher, CloudHalf
 from .codecs import decode
-from .connection import Connection
+from .connection import LINGER_S, Connection
 from .errors import LinkError
 from .frames import VERSION, CodecId, Kind, error_frame, frame
 from .health import HealthServer
 from .metrics import Metrics
+from .server_settings import ServerSettings, server_tls
 from .tensors import read_request, result_body
 
 if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from .frames import Buffer, Header
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 SLACK_BYTES = 4096
 """What a request may take besides its samples."""
-
-
-@dataclass(frozen=True)
-class ServerSettings:
-    """How a bundle is served.
-
-    model: what the Open Inference Protocol calls it, "" for the source model's name.
-    token: what clients must know, None for nothing. certificate, key: PEM files for TLS; client_ca: PEM file, clients then need a
-    certificate of it. insecure: other addresses than the loopback are served without TLS and token. http: host and port of health and
-    metrics, None for none. providers, threads: of onnxruntime. max_batch, max_wait_s: samples that run together, and how long one waits
-    for others. max_samples: in a request. queue: samples that wait. queue_wait_s: how long a request waits for room there.
-    max_in_flight: requests of a client. max_connections; memory_bytes: for bodies, over all clients. handshake_s, body_s, write_s: time for
-    a HELLO, for a header or a body (and its bytes at `slowest_bytes_per_s`), and for answers to be read. drain_s: time for what is in
-    flight when the server stops.
-    """
-
-    folder: Path
-    host: str = "127.0.0.1"
-    port: int = 7420
-    protocol: str = "wire"
-    model: str = ""
-    token: str | None = None
-    certificate: Path | None = None
-    key: Path | None = None
-    client_ca: Path | None = None
-    insecure: bool = False
-    http: tuple[str, int] | None = None
-    providers: tuple[str, ...] = ()
-    threads: int = 0
-    max_batch: int = 8
-    max_wait_s: float = 0.0
-    max_samples: int = 64
-    queue: int = 256
-    queue_wait_s: float = 1.0
-    max_in_flight: int = 32
-    max_connections: int = 2000
-    memory_bytes: int = 256 << 20
-    handshake_s: float = 5.0
-    body_s: float = 10.0
-    slowest_bytes_per_s: float = 10_000.0
-    write_s: float = 30.0
-    drain_s: float = 10.0
-
-
-def server_tls(settings: ServerSettings) -> ssl.SSLContext | None:
-    """Return the TLS context, None without TLS. Raises LinkError: AS801 for an unsafe address, AS808 for files that cannot be used."""
-    if settings.certificate is None:
-        if settings.client_ca is not None:
-            raise LinkError("AS801", "client certificates take TLS", hint="--cert FILE --key FILE")
-        if settings.host not in LOOPBACK and not settings.insecure:
-            message = f"{settings.host} can be reached by others, and there is no TLS"
-            raise LinkError("AS801", message, "--bind", "--cert FILE --key FILE with a token or --client-ca; or --insecure")
-        return None
-    if settings.host not in LOOPBACK and settings.token is None and settings.client_ca is None and not settings.insecure:
-        message = f"{settings.host} can be reached by others, and anybody may use it"
-        raise LinkError("AS801", message, "--bind", "--token-file FILE or --client-ca FILE; or --insecure")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(settings.certificate, settings.key)
-        if settings.client_ca is not None:
-            context.load_verify_locations(settings.client_ca)
-            context.verify_mode = ssl.CERT_REQUIRED
-    except (OSError, ssl.SSLError) as error:
-        raise LinkError("AS808", f"the certificate or key cannot be used: {error}", str(settings.certificate)) from None
-    return context
 
 
 class Server:
@@ -120,9 +56,9 @@ class Server:
         self._free_bytes = max(settings.memory_bytes, self.max_request_bytes)
         self._starved: deque[Connection] = deque()
         self._loop = asyncio.get_running_loop()
-        self._room = asyncio.Event()
+        self._gate = Gate(settings.queue)
         self._decoders = ThreadPoolExecutor(2, "decode")
-        self._batcher = Batcher(half, settings.max_batch, settings.max_wait_s, settings.queue, self.metrics.ran, self._on_room)
+        self._batcher = Batcher(half, settings.max_batch, settings.max_wait_s, settings.queue, self.metrics.ran, settings.workers)
         self._server: asyncio.AbstractServer | None = None
         self._health: HealthServer | None = None
 
@@ -177,7 +113,7 @@ class Server:
     def welcome(self, fields: dict[str, Any]) -> dict[str, Any]:
         """Return what a client that fits is told. Raises LinkError: AS822 a wrong token, AS823 another model, AS824 another layout."""
         token, wanted = fields.get("token") or "", self.settings.token
-        if wanted is not None and not hmac.compare_digest(str(token).encode(), wanted.encode()):
+        if wanted is not None and not hmac.compare_digest(str(token).encode("ascii", "backslashreplace"), wanted.encode()):
             self.metrics.refused("AS822")
             message = "the token is wrong" if token else "the server wants a token"
             raise LinkError("AS822", message, hint="--token-file FILE, or AUTOSPLITC_TOKEN")
@@ -205,12 +141,22 @@ class Server:
         """Return the frame that answers a request: a RESULT or an ERROR."""
         started_s = time.monotonic()
         try:
+            if self.draining:
+                raise LinkError("AS842", "the server is stopping", hint="send it again to another server, or later")
             until_s = started_s + header.deadline_ms / 1e3 if header.deadline_ms else None
-            payload = await self._payload(header, body)
-            future = await self._submitted(payload, until_s, time.monotonic() - started_s)
-            made = await asyncio.wrap_future(future)
-            self.metrics.answered(made.times, time.monotonic() - started_s)
-            return frame(Kind.RESULT, *result_body(made.outputs, made.times), request_id=header.request_id)
+            size = self.bundle.bytes_per_sample
+            request = read_request(body, self.settings.max_samples, size if header.codec is CodecId.NONE else 2 * size + SLACK_BYTES)
+            await self._enter(len(request.samples), until_s)
+            try:
+                entered_s = time.monotonic()
+                payload = await self._payload(header.codec, request.samples, body)
+                future = self._batcher.submit(payload, until_s, time.monotonic() - entered_s)
+                made = await asyncio.wrap_future(future)
+            finally:
+                self._gate.leave(len(request.samples))
+            times = replace(made.times, queue_s=made.times.queue_s + entered_s - started_s)
+            self.metrics.answered(times, time.monotonic() - started_s)
+            return frame(Kind.RESULT, *result_body(made.outputs, times), request_id=header.request_id)
         except LinkError as error:
             self.metrics.failed(error.code)
             return error_frame(error, header.request_id)
@@ -219,40 +165,28 @@ class Server:
             sys.stderr.write(f"error[AS849]: request {header.request_id}: {type(error).__name__}: {error}\n")
             return error_frame(LinkError("AS849", f"the server failed: {type(error).__name__}"), header.request_id)
 
-    async def _payload(self, header: Header, body: bytearray) -> NDArray[np.uint8]:
+    async def _enter(self, samples: int, until_s: float | None) -> None:
+        """Wait for room among the samples that are held. Raises LinkError: AS840 where none came in time, AS833 past the deadline."""
+        patience_s = self.settings.queue_wait_s
+        left_s = patience_s if until_s is None else until_s - time.monotonic()
+        if await self._gate.enter(samples, min(patience_s, left_s)):
+            return
+        if left_s < patience_s:
+            raise LinkError("AS833", "the deadline passed before the server came to the request")
+        raise LinkError("AS840", f"the server is busy: it has {self._gate.inside:,} samples already", hint="send it again later")
+
+    async def _payload(self, codec: CodecId, samples: Sequence[memoryview], body: bytearray) -> NDArray[np.uint8]:
         """Return the samples of a request, decoded: u8[samples, bytes]."""
-        size = self.bundle.bytes_per_sample
-        request = read_request(body, self.settings.max_samples, size if header.codec is CodecId.NONE else 2 * size + SLACK_BYTES)
-        if header.codec is CodecId.NONE:
-            for sample in request.samples:
-                decode(CodecId.NONE, sample, size, None)
-            return np.frombuffer(body, np.uint8)[-len(request.samples) * size :].reshape(-1, size)
+        size, picture = self.bundle.bytes_per_sample, self.bundle.picture
+        if codec is CodecId.NONE:
+            for sample in samples:
+                decode(codec, sample, size, None)
+            return np.frombuffer(body, np.uint8)[-len(samples) * size :].reshape(-1, size)
 
         def decoded() -> NDArray[np.uint8]:
-            rows = [np.frombuffer(decode(header.codec, sample, size, self.bundle.picture), np.uint8) for sample in request.samples]
-            return np.stack(rows)
+            return np.stack([np.frombuffer(decode(codec, sample, size, picture), np.uint8) for sample in samples])
 
         return await self._loop.run_in_executor(self._decoders, decoded)
-
-    async def _submitted(self, payload: NDArray[np.uint8], until_s: float | None, decode_s: float) -> Any:
-        """Hand a request to the worker; where too much waits already, wait for room, for a while."""
-        patience_s = time.monotonic() + self.settings.queue_wait_s
-        while True:
-            self._room.clear()
-            try:
-                return self._batcher.submit(payload, until_s, decode_s)
-            except LinkError as error:
-                left_s = patience_s - time.monotonic()
-                if error.code != "AS840" or left_s <= 0:
-                    raise
-            try:
-                await asyncio.wait_for(self._room.wait(), left_s)
-            except TimeoutError:
-                continue
-
-    def _on_room(self) -> None:
-        """Tell those that wait for room, from the worker's thread."""
-        self._loop.call_soon_threadsafe(self._room.set)
 
     def _scraped(self) -> bytes:
         self.metrics.waits(self._batcher.waiting)
@@ -270,7 +204,8 @@ class Server:
             await asyncio.sleep(0.01)
         for connection in tuple(self.connections):
             connection.close()
-        await asyncio.sleep(0)
+        while self.connections and time.monotonic() < until_s + LINGER_S:
+            await asyncio.sleep(0.01)
         await self.close()
 
     async def close(self) -> None:
