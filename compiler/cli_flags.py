@@ -145,6 +145,7 @@ def output_flags(command: F) -> F:
         click.option("-o", "--output", type=PATH, help="Folder for the bundle; an earlier bundle there is replaced."),
         click.option("--force", is_flag=True, help="Add the bundle to a folder that holds other things."),
         click.option("--no-report", "report", is_flag=True, flag_value=False, default=True, help="Write no report.html."),
+        click.option("--emit-fallback", is_flag=True, help="fallback.onnx too: the whole model, for when the cloud is away."),
     )
 
 

@@ -153,7 +153,8 @@ def finish(job: Job, passes: Sequence[Pass], options: Options, folder: Path | No
     first = next(i for i, p in enumerate(passes) if p.name in expand("lower"))
     planned, lowering = run_pipeline(job.module, passes[:first], job.env, hooks), passes[first:]
     write_problem(planned, job.env, options.dump_problem)
-    emission = Emission(job.env, job.evaluation, options.output or folder, hooks, job.original, options.report)
+    lower = partial(lowered, lowering, hooks) if options.emit_fallback else None
+    emission = Emission(job.env, job.evaluation, options.output or folder, hooks, job.original, options.report, lower)
     if job.evaluation is None or not planned.fact(Request).max_drop:
         module = run_pipeline(planned, lowering, job.env, hooks)
         manifest, measurements = emission.emit(module, folder)

@@ -14,6 +14,7 @@ from .bundle import write_bundle, write_measurements
 from .check import check_bundle
 from .decide import Decision, sent_text, warning_of_few
 from .evaluation import Evaluation
+from .fallback import Lower, with_fallback
 from .folder import THRESHOLDS, writing_to
 from .hooks import Hooks
 from .interop import QONNX, in_form, write_overrides
@@ -29,6 +30,7 @@ class Emission:
     """What bundles are made with. place: where they end up, for diagnostics and results; they are built in a folder beside it.
 
     original: the model as it was given; None where only a dump of it is known. report: whether report.html is written too.
+    lower: runs the lowering passes, for a fallback beside the halves; None for none.
     """
 
     env: Env
@@ -37,6 +39,7 @@ class Emission:
     hooks: Hooks
     original: Graph | None = None
     report: bool = True
+    lower: Lower | None = None
 
     def emit(
         self,
@@ -78,6 +81,9 @@ class Emission:
             if self.original is not None:
                 write_overrides(module, self.original, self.env, folder)
             manifest = in_form(module, self.env, folder, manifest)
+        if self.lower is not None:
+            with self.hooks.timed("fallback"), writing_to(self.place):
+                manifest = with_fallback(module, self.env, folder, manifest, self.lower, self._warn)
         self._report(folder)
         return manifest, measurements
 

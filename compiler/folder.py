@@ -22,6 +22,7 @@ THRESHOLDS = "thresholds.csv"
 OURS = (
     "edge.onnx",
     "cloud.onnx",
+    "fallback.onnx",
     MANIFEST,
     "measurements.json",
     "solutions.csv",

@@ -17,6 +17,7 @@ class Options:
     cache: folder for results of long computations, None: the user's. no_cache: none are kept or read.
     input_shapes: sizes of inputs, by name. output: the bundle's folder; None where the pipeline ends before `partition`, and for a result
     that stays in a temporary folder. force: write into a folder that holds other things. report: write report.html.
+    emit_fallback: write the whole model for the edge too.
     passes, drop, settings, stop_after: the pipeline as text. dump_ir: folder for a dump after every pass. dump_after: passes whose module
     is printed. dump_problem: file for the planning problem as JSON. front: seek the fastest plans at many limits on error and memory.
     """
@@ -59,6 +60,7 @@ class Options:
     output: Path | None = None
     force: bool = False
     report: bool = True
+    emit_fallback: bool = False
     passes: str = "all"
     drop: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()

@@ -28,7 +28,8 @@ def verify_bundle(folder: Path) -> list[str]:
         check_manifest(manifest, str(folder / MANIFEST))
     except CompileError as error:
         raise CompileError(error.diagnostics, exit_code=EXIT_VERIFICATION) from None
-    files = [file for side in manifest["graphs"].values() for file in side["files"]]
+    graphs = [*manifest["graphs"].values(), *([manifest["fallback"]] if "fallback" in manifest else [])]
+    files = [file for graph in graphs for file in graph["files"]]
     changed = [problem for file in files for problem in _changed(folder, file)]
     if changed:
         raise CompileError(changed)
