@@ -1,0 +1,1 @@
+from tools.runtime.oip_http import *
