@@ -54,8 +54,8 @@ def model() -> onnx.ModelProto:
 @pytest.mark.parametrize("bits", range(1, 9))
 def test_the_graphs_pack_the_same(bits: int, tmp_path: Path) -> None:
     """What the payload says in numbers gives the same payload again, and the cloud graph's answer follows from those numbers."""
-    asked = {"network": "1mbps", "cut": [AFTER], "weight_bits": [8], "act_bits": [8], "wire_bits": [bits], "min_sqnr_db": 0.0}
-    bundle = Bundle.load(autosplitc.compile(model(), **asked).save(tmp_path / "out"))
+    result = autosplitc.compile(model(), network="1mbps", cut=[AFTER], weight_bits=[8], act_bits=[8], wire_bits=[bits], min_sqnr_db=0.0)
+    bundle = Bundle.load(result.save(tmp_path / "out"))
     wire = bundle.manifest["wire"]
     assert [tensor["bits"] for tensor in wire["tensors"]] == [bits]
     x = np.random.default_rng(bits).standard_normal((3, 3, 7, 9)).astype(np.float32)
