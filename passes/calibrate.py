@@ -48,6 +48,9 @@ Feeds: TypeAlias = Callable[[], Iterator[Feed]]
 Values: TypeAlias = dict[str, NDArray[Any]]
 """What one run gave, or was fed with."""
 
+NOISE_ELEMENTS = 4 * 3 * 416 * 416
+"""Noise that is as good as more: a convolution sees as many places in one large picture as in many small ones."""
+
 _NAMED = 3
 """Names that a warning about many values gives."""
 
@@ -92,7 +95,8 @@ class _Survey:
 class Calibrate(Pass):
     """Runs `main` on the calibration data, or on seeded noise where there is none, and records `ranges`.
 
-    noise_samples: runs on noise. histogram_runs: at most so many runs, evenly spaced, go into histograms (all go into ranges).
+    noise_samples: runs on noise, fewer where they would hold more than `NOISE_ELEMENTS`. histogram_runs: at most so many runs, evenly
+    spaced, go into histograms (all go into ranges).
     method: how the bounds of quantisers come from histograms, one of `METHODS` or `auto`, which takes what is best at each width.
     percentile: share of a value's elements within its bounds under method `percentile`, on each side, in %.
     """
@@ -168,7 +172,7 @@ class Calibrate(Pass):
         return self._on_filled_noise(graph, env, fills[-1])
 
     def _on_filled_noise(self, graph: Graph, env: Env, fill: int) -> tuple[_Survey, _Samples]:
-        count = self.noise_samples
+        count = min(self.noise_samples, max(1, NOISE_ELEMENTS // _input_elements(graph)))
         samples = _Samples(lambda: noise_feeds(graph, env.seed, count, fill), count, calibrated=False, where="seeded noise")
         return self._survey(graph, env, samples), samples
 
@@ -185,9 +189,11 @@ class Calibrate(Pass):
     def _observe(self, graph: Graph, env: Env, samples: _Samples, survey: _Survey, execution: Execution | None) -> None:
         """Take in the values that `execution` returns, or the inputs where it is None: ranges first, then histograms."""
         runs = 0
+        only: Values = {}
         floors = lifted_floors(graph)
         for values in _values(env, samples, execution, None, survey.runs, survey.runs):
             runs += 1
+            only = values if runs == 1 else {}
             for name, array in raised(values, floors).items():
                 survey.extents.setdefault(name, Extent()).add(array)
                 if execution is None and array.dtype == np.float32:
@@ -198,7 +204,8 @@ class Calibrate(Pass):
         if not counted:
             return
         survey.rows.update((name, np.zeros(COLUMNS)) for name in counted)
-        for values in _values(env, samples, execution, counted, runs, min(runs, self.histogram_runs)):
+        again = _values(env, samples, execution, counted, runs, min(runs, self.histogram_runs))
+        for values in [only] if runs == 1 else again:
             for name in counted:
                 survey.rows[name] += histogram_of(values[name], *survey.bounds(name))
 
@@ -221,6 +228,10 @@ def _values(
             hint = "" if samples.calibrated else "--calib data.npz"
             raise CompileError([replace(d, location=f"{samples.where}, run {run}", hint=hint) for d in error.diagnostics]) from None
         yield values
+
+
+def _input_elements(graph: Graph) -> int:
+    return max(1, sum(at_batch_one(v.type).elements or 0 for v in graph.inputs))
 
 
 def _is_watched(type_: TensorType) -> bool:
