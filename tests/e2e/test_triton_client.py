@@ -27,13 +27,19 @@ import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
 port, feed, made = sys.argv[1:]
-token = {"Authorization": "Bearer t0ken"}
+
+
+def token():
+    # a new dict for every call: the package writes headers of a request into the one that it is given
+    return {"Authorization": "Bearer t0ken"}
+
+
 client = triton.InferenceServerClient(f"127.0.0.1:{port}", concurrency=4)
 assert client.is_server_live() and client.is_server_ready()
-assert client.is_model_ready("fashion", headers=token) and client.is_model_ready("fashion", "1", headers=token)
-assert not client.is_model_ready("other", headers=token)
-assert "binary_tensor_data" in client.get_server_metadata(headers=token)["extensions"]
-said = client.get_model_metadata("fashion", headers=token)
+assert client.is_model_ready("fashion", headers=token()) and client.is_model_ready("fashion", "1", headers=token())
+assert not client.is_model_ready("other", headers=token())
+assert "binary_tensor_data" in client.get_server_metadata(headers=token())["extensions"]
+said = client.get_model_metadata("fashion", headers=token())
 assert said["inputs"] == [{"name": "payload", "datatype": "UINT8", "shape": [-1, said["inputs"][0]["shape"][1]]}], said
 (output,) = [value["name"] for value in said["outputs"]]
 
@@ -45,13 +51,13 @@ for binary_in in (True, False):
         tensor = triton.InferInput("payload", list(rows.shape), "UINT8")
         tensor.set_data_from_numpy(rows, binary_data=binary_in)
         wanted = [triton.InferRequestedOutput(output, binary_data=binary_out)]
-        result = client.infer("fashion", [tensor], outputs=wanted, request_id="r5", headers=token)
+        result = client.infer("fashion", [tensor], outputs=wanted, request_id="r5", headers=token())
         assert result.get_response()["id"] == "r5"
         found[f"{binary_in}-{binary_out}"] = result.as_numpy(output)
 tensor = triton.InferInput("payload", list(rows.shape), "UINT8")
 tensor.set_data_from_numpy(rows)
-found["all"] = client.infer("fashion", [tensor], headers=token).as_numpy(output)
-flying = [client.async_infer("fashion", [tensor], headers=token) for _ in range(16)]
+found["all"] = client.infer("fashion", [tensor], headers=token()).as_numpy(output)
+flying = [client.async_infer("fashion", [tensor], headers=token()) for _ in range(16)]
 found["async"] = np.stack([request.get_result().as_numpy(output) for request in flying])
 
 def refused(status, call, *args, **more):
@@ -63,11 +69,11 @@ def refused(status, call, *args, **more):
         raise AssertionError("nothing was refused")
 
 refused("401", client.infer, "fashion", [tensor])
-refused("404", client.infer, "other", [tensor], headers=token)
-refused("400", client.infer, "fashion", [tensor], outputs=[triton.InferRequestedOutput("nothing")], headers=token)
+refused("404", client.infer, "other", [tensor], headers=token())
+refused("400", client.infer, "fashion", [tensor], outputs=[triton.InferRequestedOutput("nothing")], headers=token())
 short = triton.InferInput("payload", [1, 3], "UINT8")
 short.set_data_from_numpy(np.zeros((1, 3), np.uint8))
-refused("400", client.infer, "fashion", [short], headers=token)
+refused("400", client.infer, "fashion", [short], headers=token())
 np.savez(made, **found)
 """
 

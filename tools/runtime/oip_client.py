@@ -116,7 +116,7 @@ class OipLink:
                 task.future.set_exception(error)
             except Exception as error:  # whatever it is, the request must end
                 connection = None
-                task.future.set_exception(LinkError("AS831", f"the server's answer cannot be used: {type(error).__name__}: {error}"))
+                task.future.set_exception(LinkError("AS865", f"the server's answer cannot be used: {type(error).__name__}: {error}"))
         if connection is not None:
             connection.close()
 
@@ -139,7 +139,7 @@ class OipLink:
             if self.settings.fallback == "model" or time.monotonic() + wait_s >= task.until_s or self._closed.wait(wait_s):
                 host, port = self.address
                 hint = "is autosplitc serve --protocol oip, or another server of the protocol, running there?"
-                raise LinkError("AS830", f"no answer from the server: {last}", f"{host}:{port}", hint)
+                raise LinkError("AS831", f"no answer from the server: {last}", f"{host}:{port}", hint)
 
     def _connection(self, task: _Task) -> http.client.HTTPConnection:
         host, port = self.address

@@ -156,6 +156,6 @@ def test_names_of_element_types() -> None:
         datatype_of("u4")
 
 
-@pytest.mark.parametrize(("said", "shown"), [(b'{"error": "a\\nb"}', "a b"), (b"<html>", "<html>"), (b'{"error": 5}', "5"), (b"[1]", "[1]")])
+@pytest.mark.parametrize(("said", "shown"), [(b'{"error": "a\\nb"}', "a b"), (b"<p>", "<p>"), (b'{"error": 5}', "5"), (b"[1]", "[1]")])
 def test_what_servers_say(said: bytes, shown: str) -> None:
     assert read_error(said) == shown
