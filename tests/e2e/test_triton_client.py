@@ -17,7 +17,7 @@ import pytest
 import autosplitc
 from autosplitc.runtime.bundle import Bundle
 from autosplitc.runtime.oip_server import OipServer, start_oip
-from autosplitc.runtime.server import ServerSettings
+from autosplitc.runtime.server_settings import ServerSettings
 
 CALIB = Path(__file__).resolve().parents[2] / "examples" / "fashion" / "calib.npz"
 ASK = """

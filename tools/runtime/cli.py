@@ -76,7 +76,8 @@ def _parser(program: str) -> Parser:
 
 
 def _serve(args: argparse.Namespace) -> int:
-    from .server import ServerSettings, serve
+    from .server import serve
+    from .server_settings import ServerSettings
 
     host, port = args.bind
     return serve(settings_of(ServerSettings, args, host=host, port=port, token=token(args.token_file)))

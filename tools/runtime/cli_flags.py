@@ -35,6 +35,7 @@ def serve_flags(parser: ArgumentParser) -> None:
     limits = parser.add_argument_group("batching and limits").add_argument
     limits("--max-batch", type=count, metavar="N", help="Most samples that run together.  [default: 8]")
     limits("--max-wait", dest="max_wait_s", type=seconds, metavar="TIME", help="How long a sample waits for others.  [default: not]")
+    limits("--workers", type=count, metavar="N", help="Batches that run at once.  [default: 1]")
     limits("--max-samples", type=count, metavar="N", help="Most samples in a request.  [default: 64]")
     limits("--queue", type=count, metavar="N", help="Most samples that wait.  [default: 256]")
     limits("--queue-wait", dest="queue_wait_s", type=seconds, metavar="TIME", help="Time a request waits for room.  [default: 1s]")

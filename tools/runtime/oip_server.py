@@ -14,9 +14,10 @@ from .cloud import Batcher, CloudHalf
 from .errors import LinkError
 from .oip_http import HttpConnection, HttpLimits, Memory, h11_module
 from .oip_service import Service
+from .server_settings import server_tls
 
 if TYPE_CHECKING:
-    from .server import ServerSettings
+    from .server_settings import ServerSettings
 
 _JSON_BYTES = 5
 """Most characters that a byte of the payload takes in JSON: `255, `."""
@@ -31,7 +32,7 @@ class OipServer:
         self.settings = settings
         self.port = 0
         self.draining = False
-        batcher = Batcher(half, settings.max_batch, settings.max_wait_s, settings.queue)
+        batcher = Batcher(half, settings.max_batch, settings.max_wait_s, settings.queue, workers=settings.workers)
         self.service = Service(batcher, settings.model, settings.token, settings.max_samples, is_ready=lambda: not self.draining)
         body_bytes = settings.max_samples * (_JSON_BYTES * bundle.bytes_per_sample + 64) + _HEAD_BYTES
         waits = {"head_s": settings.handshake_s, "body_s": settings.body_s, "send_s": settings.write_s}
@@ -42,8 +43,6 @@ class OipServer:
 
     async def listen(self) -> None:
         """Begin to listen. Raises LinkError: AS830 where the address cannot be had; those of `server_tls`."""
-        from .server import server_tls
-
         settings, tls = self.settings, server_tls(self.settings)
         handshake_s = settings.handshake_s if tls else None
         try:

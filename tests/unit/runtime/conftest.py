@@ -15,7 +15,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 import autosplitc
 from autosplitc.runtime.oip_server import OipServer, start_oip
-from autosplitc.runtime.server import ServerSettings
+from autosplitc.runtime.server_settings import ServerSettings
 
 Serving = Callable[[ServerSettings], AbstractContextManager[OipServer]]
 

@@ -23,7 +23,7 @@ from autosplitc.runtime.errors import LinkError
 from autosplitc.runtime.oip import LENGTH_HEADER, read_response, request_message
 from autosplitc.runtime.oip_client import OipLink
 from autosplitc.runtime.oip_tensors import Tensor, bytes_tensor, tensor_of
-from autosplitc.runtime.server import ServerSettings
+from autosplitc.runtime.server_settings import ServerSettings
 
 from .conftest import Serving
 

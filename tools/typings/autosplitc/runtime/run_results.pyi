@@ -1,0 +1,1 @@
+from tools.runtime.run_results import *

@@ -1,0 +1,1 @@
+from tools.runtime.samples import *

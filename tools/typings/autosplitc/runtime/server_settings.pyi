@@ -1,0 +1,1 @@
+from tools.runtime.server_settings import *
