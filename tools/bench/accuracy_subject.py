@@ -120,6 +120,10 @@ class Subject:
         wanted = np.argmax(self.outputs[name], axis=-1) if self.labels is None else self.labels
         return (np.argmax(scores, axis=-1) == wanted).astype(np.float64)
 
+    def judge_detections(self, outputs: Arrays) -> Figures:
+        """Return the figures of a detector's outputs for all samples, however they came about."""
+        return self._judge_detections(outputs, sqnr_db(_flat(self.outputs), _flat(outputs)))
+
     def _feed(self, pixels: NDArray[np.uint8], takes_bytes: bool) -> NDArray[Any]:
         return pixels if takes_bytes else numbers(pixels, self.samples.preprocess)
 

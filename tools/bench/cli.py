@@ -15,6 +15,7 @@ _BENCHMARKS = {
     "growth": "growth",
     "measured": "measured",
     "models": "models",
+    "paper": "paper",
     "report": "report",
     "resnet50": "resnet50",
     "scalesim": "scalesim",
