@@ -10,6 +10,7 @@ import http.client
 import json
 import queue
 import random
+import ssl
 import threading
 import time
 from concurrent.futures import Future
@@ -130,6 +131,8 @@ class OipLink:
             except _LaterError as later:
                 last = str(later)
             except (OSError, http.client.HTTPException) as error:
+                if isinstance(error, ssl.SSLError) and not isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+                    raise LinkError("AS832", f"TLS failed: {error.reason or error}", f"{self.address[0]}:{self.address[1]}") from None
                 last = f"{type(error).__name__}: {error}" if not isinstance(error, OSError) else error.strerror or str(error) or "too late"
                 if connection is not None:
                     connection.close()
@@ -144,11 +147,10 @@ class OipLink:
     def _connection(self, task: _Task) -> http.client.HTTPConnection:
         host, port = self.address
         patience_s = max(0.001, min(self.settings.connect_s, task.until_s - time.monotonic()))
-        if self._tls is None:
-            made = http.client.HTTPConnection(host, port, timeout=patience_s)
-        else:
-            made = http.client.HTTPSConnection(host, port, timeout=patience_s, context=self._tls)
+        made = http.client.HTTPConnection(host, port, timeout=patience_s)
         made.connect()
+        if self._tls is not None and made.sock is not None:
+            made.sock = self._tls.wrap_socket(made.sock, server_hostname=self.settings.server_name or host)
         return made
 
     def _exchanged(self, task: _Task, connection: http.client.HTTPConnection) -> Reply:

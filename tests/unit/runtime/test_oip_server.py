@@ -265,6 +265,36 @@ def test_a_refusal_ends_a_request(serving: Serving, picture_bundle: Path, model:
     assert caught.value.code == code
 
 
+def test_mutual_tls(serving: Serving, tiny_bundle: Path, tmp_path: Path) -> None:
+    trustme = pytest.importorskip("trustme")
+    ours, theirs = trustme.CA(), trustme.CA()
+    ours.cert_pem.write_to_path(tmp_path / "ca.pem")
+    theirs.cert_pem.write_to_path(tmp_path / "other.pem")
+    for name in ("server", "client"):
+        made = ours.issue_cert("cloud.example" if name == "server" else "edge.example")
+        made.private_key_pem.write_to_path(tmp_path / f"{name}.key")
+        made.cert_chain_pems[0].write_to_path(tmp_path / f"{name}.pem")
+    pem = {name: tmp_path / f"{name}.pem" for name in ("ca", "other", "server", "client")}
+    mine: dict[str, Any] = {"certificate": pem["client"], "key": tmp_path / "client.key", "server_name": "cloud.example"}
+    image = {"x": np.zeros((1, 3, 32, 32), np.float32)}
+
+    def outcome(**more: Any) -> str:
+        try:
+            with client_of(tiny_bundle, server.port, ClientSettings(deadline_s=1, **more), "m") as client:
+                return client.infer(image).source
+        except LinkError as error:
+            return error.code
+
+    safe = ServerSettings(tiny_bundle, model="m", certificate=pem["server"], key=tmp_path / "server.key", client_ca=pem["ca"])
+    with serving(safe) as server:
+        assert outcome(ca=pem["ca"], **mine) == "cloud"
+        assert outcome(ca=pem["other"], **mine) == "AS832"
+        assert outcome(ca=pem["ca"], **{**mine, "server_name": "another.example"}) == "AS832"
+        assert outcome(ca=pem["ca"], server_name="cloud.example") in ("AS832", "AS831")
+        assert outcome() == "AS831"
+        assert outcome(ca=pem["ca"], **mine) == "cloud"
+
+
 def test_nobody_there_ends_at_the_deadline(tiny_bundle: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
