@@ -16,6 +16,7 @@ from .bundle import Bundle, sha256_of
 from .edge import Fallback, input_specs
 from .errors import LinkError
 from .folders import read_json
+from .packing import payload_of, tensors_of, unpack
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -108,18 +109,6 @@ def run_edge(bundle: Bundle, feeds: Sequence[Mapping[str, NDArray[Any]]]) -> tup
     return made, statistics.median(taken_s)
 
 
-def codes_of(rows: NDArray[np.uint8], bits: int, count: int) -> NDArray[np.uint8]:
-    """Return the codes u8[samples, count] of rows of bytes: code i takes bits i x bits to (i + 1) x bits, least significant first."""
-    flat = np.unpackbits(rows, axis=1, bitorder="little")[:, : count * bits].reshape(len(rows), count, bits)
-    return np.packbits(flat, axis=2, bitorder="little")[:, :, 0]
-
-
-def packed(codes: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
-    """Return the rows of bytes that hold codes u8[samples, count]: the inverse of `codes_of`, padded to whole bytes with zeros."""
-    flat = np.unpackbits(codes[:, :, None], axis=2, bitorder="little")[:, :, :bits]
-    return np.packbits(flat.reshape(len(codes), -1), axis=1, bitorder="little")
-
-
 def _check_files(folder: Path, files: Sequence[Mapping[str, Any]]) -> None:
     for file in files:
         path = folder / file["name"]
@@ -142,7 +131,7 @@ def _payload(bundle: Bundle, rows: NDArray[np.uint8], expected: NDArray[np.uint8
         ours, theirs = (np.ascontiguousarray(array[:, part]) for array in (rows, expected))
         if 1 <= tensor["bits"] <= 8:
             count = int(np.prod(tensor["shape"], dtype=np.int64))
-            ours, theirs = (codes_of(array, tensor["bits"], count) for array in (ours, theirs))
+            ours, theirs = (unpack(array, tensor["bits"], count) for array in (ours, theirs))
         steps = np.abs(ours.astype(np.int16) - theirs)
         share, most = float((steps > 0).mean()) if steps.size else 0.0, int(steps.max(initial=0))
         found["tensors"].append({"name": tensor["name"], "changed_share": share, "max_step": most})
@@ -154,14 +143,14 @@ def _payload(bundle: Bundle, rows: NDArray[np.uint8], expected: NDArray[np.uint8
 
 
 def _packing(bundle: Bundle, rows: NDArray[np.uint8]) -> dict[str, Any]:
-    """Unpack what the graph packed and pack it again, outside the graph. Raises CheckError (AS856) where that gives other bytes."""
-    tensors = [tensor for tensor in bundle.manifest["wire"]["tensors"] if 1 <= tensor["bits"] <= 8]
-    for tensor in tensors:
-        data = np.ascontiguousarray(rows[:, tensor["offset_bytes"] : tensor["offset_bytes"] + tensor["nbytes"]])
-        codes = codes_of(data, tensor["bits"], int(np.prod(tensor["shape"], dtype=np.int64)))
-        if packed(codes, tensor["bits"]).tobytes() != data.tobytes():
+    """Unpack what the graph packed, quantise and pack it again, outside the graph. Raises CheckError (AS856) for other bytes."""
+    wire = bundle.manifest["wire"]
+    again = payload_of(wire, tensors_of(wire, rows))
+    for tensor in wire["tensors"]:
+        part = slice(tensor["offset_bytes"], tensor["offset_bytes"] + tensor["nbytes"])
+        if again[:, part].tobytes() != rows[:, part].tobytes():
             raise CheckError("AS856", f'packing "{tensor["name"]}" outside the graph gives other bytes', "numpy")
-    return {"identical": True, "tensors": len(tensors)}
+    return {"identical": True, "tensors": len(wire["tensors"])}
 
 
 def _outputs(
