@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ VERSION = "1"
 """The only version of the model."""
 CODEC = "codec"
 """Parameter of the input that names the codec its elements went through."""
-_STATUS = {"AS822": 401, "AS833": 504, "AS840": 503, "AS842": 503, "AS843": 500, "AS861": 404, "AS862": 405, "AS863": 413}
+_STATUS = {"AS822": 401, "AS833": 504, "AS840": 503, "AS842": 503, "AS843": 500, "AS849": 500, "AS861": 404, "AS862": 405, "AS863": 413}
 _BAD_REQUEST = 400
 
 
@@ -71,6 +72,9 @@ class Service:
             return await self._answer(method, target, headers, body)
         except LinkError as error:
             return refusal(error)
+        except Exception as error:  # a fault of ours must not leave the client without an answer
+            sys.stderr.write(f"error[AS849]: {method} {target}: {type(error).__name__}: {error}\n")
+            return refusal(LinkError("AS849", f"the server failed: {type(error).__name__}"))
 
     async def _answer(self, method: str, target: str, headers: Mapping[str, str], body: Buffer) -> Reply:
         words = [unquote(word) for word in target.partition("?")[0].strip("/").split("/")]

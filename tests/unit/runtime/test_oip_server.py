@@ -161,10 +161,12 @@ def test_a_token_is_asked_for(serving: Serving, picture_bundle: Path) -> None:
         assert call("GET", "/v2", Authorization="Bearer s3cret")[0] == 200
 
 
-def exchange(port: int, data: bytes, wait_s: float = 10.0) -> bytes:
-    """Send bytes and return what comes until the server closes."""
-    with socket.create_connection(("127.0.0.1", port), timeout=wait_s) as end:
+def exchange(port: int, data: bytes, *, ends: bool = False) -> bytes:
+    """Send bytes and return what comes until the server closes. ends: the server is told that no more follows."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as end:
         end.sendall(data)
+        if ends:
+            end.shutdown(socket.SHUT_WR)
         found = b""
         while chunk := end.recv(65536):
             found += chunk
@@ -311,3 +313,40 @@ def test_a_silent_server_ends_at_the_deadline(tiny_bundle: Path) -> None:
         with client_of(tiny_bundle, port, ClientSettings(deadline_s=0.5)) as client, pytest.raises(LinkError) as caught:
             client.infer({"x": np.zeros((1, 3, 32, 32), np.float32)})
     assert caught.value.code in ("AS831", "AS833")
+
+
+def test_a_fault_of_ours_is_an_answer(serving: Serving, picture_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autosplitc.runtime.oip_service.tensor_of", None)
+    with serving(settings_for(picture_bundle)) as server:
+        call = Caller(server.port)
+        assert call.infer(tensor_of("payload", pixels(1))) == (500, "AS849: the server failed: TypeError")
+        assert call("GET", "/v2")[0] == 200
+
+
+def test_damaged_requests_get_an_answer_or_an_end(serving: Serving, picture_bundle: Path) -> None:
+    """Requests with bytes changed, lost or added: each gets one whole answer, or the connection ends; the server lives on."""
+    random = np.random.default_rng(5)
+    headers, parts = request_message([tensor_of("payload", pixels(1))], ["logits"])
+    head = f"POST {INFER} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    whole = f"{head}\r\n".encode() + b"".join(bytes(part) for part in parts)
+    limits = settings_for(picture_bundle, handshake_s=0.1, body_s=0.1, slowest_bytes_per_s=1e9)
+    with serving(limits) as server:
+
+        def ask(seed: int) -> bytes:
+            mine = np.random.default_rng(seed)
+            data = bytearray(whole)
+            for _ in range(mine.integers(1, 4)):
+                at = int(mine.integers(0, 500))
+                data[at : at + int(mine.integers(0, 4))] = mine.bytes(int(mine.integers(0, 4)))
+            try:
+                return exchange(server.port, bytes(data), ends=True)
+            except ConnectionError:
+                return b""
+
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(ask, random.integers(0, 2**31, 300).tolist()))
+        assert {answer[:9] for answer in answers} <= {b"HTTP/1.1 ", b""}
+        statuses = [answer[9:12] for answer in answers if answer]
+        assert set(statuses) <= {b"200", b"400", b"404", b"405", b"413", b"431"}
+        assert len(statuses) > 100
+        assert Caller(server.port).infer(tensor_of("payload", pixels(1)))[0] == 200
