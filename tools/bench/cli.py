@@ -9,6 +9,7 @@ import click
 _BENCHMARKS = {
     "accuracy": "accuracy",
     "costs": "costs",
+    "e2e": "e2e",
     "exact": "exact",
     "exhaustive": "exhaustive",
     "front": "front",
