@@ -183,23 +183,17 @@ def crossings(records: Json) -> Iterator[str]:
     resnet = records.get("resnet50")
     if resnet:
         volumes = {cut["after"]: sum(cut["elements"]) for cut in resnet["cuts"]}
-        ours = {"layer4.0.conv3": "layer4.0.relu", "layer4.1.conv3": "layer4.1.relu", "layer4.2.conv3": "layer4.2.relu", "fc": "flatten"}
-        rows = [(layer, f"{volume:,}", ours[layer], f"{volumes.get(ours[layer], 0):,}") for layer, volume in theirs.LATE_VOLUMES]
+        ours = {"layer4.0.conv3": "layer4.0.relu", "layer4.1.conv3": "layer4.1.relu", "layer4.2.conv3": "layer4.2.relu"}
+        found = {layer: (name, f"{volumes[name]:,}") for layer, name in ours.items()}
+        rows = [(layer, f"{volume:,}", *found.get(layer, ("the end", "the result alone"))) for layer, volume in theirs.LATE_VOLUMES]
         yield markdown(("paper: cut after", "elements", "ours: cut after", "elements"), rows)
     lines: list[Sequence[str]] = []
     for name, indices in theirs.HEADS.items():
         record = records.get(name)
         several = [cut for cut in record["cuts"] if len(cut["elements"]) > 1] if record else []
         late = f"{len(several)} of {len(record['cuts'])}" if record else NOT_RUN
-        lines.append((name, ", ".join(map(str, indices)), late, f"{least(record):,}" if record else ""))
-    yield markdown(
-        ("network", "paper: layers that heads collect", "cuts crossed by several tensors", "fewest elements behind an inner cut"), lines
-    )
-
-
-def least(record: Json) -> int:
-    """Return the fewest elements that cross behind a cut that is neither first nor last."""
-    return min(sum(cut["elements"]) for cut in record["cuts"][1:-1])
+        lines.append((name, ", ".join(map(str, indices)), late))
+    yield markdown(("network", "paper: layers that heads collect", "cuts crossed by several tensors"), lines)
 
 
 def took(networks: Json) -> Iterator[str]:
