@@ -155,7 +155,7 @@ class Link:
                 later_s = requests.next_moment_s() or ping_s
                 requests.changed.wait(max(0.001, min(ping_s, later_s if later_s > now_s else ping_s) - now_s))
         if control is not None:
-            wire.send(control)
+            wire.send(control, counts=False)
         if request is not None:
             self._send_request(wire, welcome, request)
         return True
@@ -240,15 +240,15 @@ class Link:
             arrived = wire.acknowledged_bytes()
             if wire is not seen[0] or arrived > seen[1]:
                 seen = (wire, arrived, now_s)
-            self._check_alive(wire, now_s, max(wire.heard_s, seen[2]))
+            self._check_alive(wire, now_s, seen[2])
 
-    def _check_alive(self, wire: Wire, now_s: float, moved_s: float) -> None:
+    def _check_alive(self, wire: Wire, now_s: float, taken_s: float) -> None:
         """Give a connection up that has not moved a byte for long, or on which an answer that nobody else would miss does not come."""
         settings, oldest_s = self.settings, self.requests.oldest_flying_s()
         waits = oldest_s is not None or self._pinged_s > wire.heard_s
-        if waits and now_s - moved_s > settings.dead_s:
+        if waits and now_s - max(wire.heard_s, taken_s) > settings.dead_s:
             self._broken(wire, LinkError("AS839", f"nothing came or went for {settings.dead_s:g} s"))
-        elif settings.keeps and oldest_s is not None and now_s - max(oldest_s, moved_s) > settings.deadline_s:
+        elif settings.keeps and oldest_s is not None and now_s - max(oldest_s, wire.fed_s, taken_s) > settings.deadline_s:
             self._broken(wire, LinkError("AS839", f"no answer came within {settings.deadline_s:g} s"))
 
     def _late(self, request: Request) -> LinkError:

@@ -47,7 +47,8 @@ class Wire:
     """A connected socket.
 
     One thread may send while another receives. OpenSSL lets no two threads use one connection, so with TLS a lock is held during each call,
-    none of which waits. heard_s: moment (`time.monotonic`) at which a byte last came.
+    none of which waits. heard_s: moment (`time.monotonic`) at which a byte last came; fed_s: a byte of a body, which
+    PONGs have not.
     """
 
     def __init__(self, end: socket.socket) -> None:
@@ -58,7 +59,7 @@ class Wire:
         self._timeout_s: float | None = None
         self._open = True
         self._handed_bytes = 0
-        self.heard_s = time.monotonic()
+        self.heard_s = self.fed_s = time.monotonic()
         if self._tls:
             end.setblocking(False)
 
@@ -68,12 +69,12 @@ class Wire:
         if not self._tls:
             self._end.settimeout(seconds)
 
-    def send(self, parts: Sequence[Buffer]) -> None:
-        """Send buffers one after the other. Raises OSError."""
+    def send(self, parts: Sequence[Buffer], *, counts: bool = True) -> None:
+        """Send buffers one after the other; `counts`: for `acknowledged_bytes`. Raises OSError."""
         views = [memoryview(part).cast("B") for part in parts if memoryview(part).nbytes]
         while views:
             taken = self._send_some(_first(views))
-            self._handed_bytes += taken
+            self._handed_bytes += taken if counts else 0
             while views and taken >= len(views[0]):
                 taken -= len(views[0])
                 del views[0]
@@ -83,12 +84,12 @@ class Wire:
     def receive(self, limit_bytes: int) -> tuple[Header, bytearray]:
         """Return the next message. Raises OSError where the connection ends, LinkError (AS81x) for what is no message of ours."""
         header = read_header(self._exactly(HEADER_BYTES), limit_bytes)
-        body = self._exactly(header.length)
+        body = self._exactly(header.length, is_body=True)
         check_body(header, body)
         return header, body
 
     def acknowledged_bytes(self) -> int:
-        """Return about how many bytes the other side's system has; where this system does not tell, how many it was handed to send."""
+        """Return about how many bytes of what counts the other side's system has, or, where that is not told, this side's."""
         try:
             from fcntl import ioctl
             from termios import TIOCOUTQ
@@ -114,7 +115,7 @@ class Wire:
         self.close()
         self._end.close()
 
-    def _exactly(self, size: int) -> bytearray:
+    def _exactly(self, size: int, *, is_body: bool = False) -> bytearray:
         data = bytearray(size)
         view = memoryview(data)
         at = 0
@@ -123,6 +124,7 @@ class Wire:
             if not came:
                 raise ConnectionError("the server closed the connection")
             self.heard_s = time.monotonic()
+            self.fed_s = self.heard_s if is_body else self.fed_s
             at += came
         return data
 

@@ -1,0 +1,1 @@
+from tests.unit.runtime.fake_server import *
