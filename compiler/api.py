@@ -50,6 +50,7 @@ def compile(
     cut: Iterable[str] = (),
     keep_float: str = "",
     pick: int | None = None,
+    strategy: str = "auto-split",
     return_result: bool = False,
     max_opset: int | None = None,
     format: str = "qdq",
@@ -81,10 +82,10 @@ def compile(
     space: cuts to choose from, `linear`: after each op of the graph's order, or `dag`: any set of ops closed under what they read.
     codec: how payloads may be sent, as `--codec` takes it: `auto` (a picture as PNG or JPEG too), `none`, `png`, `jpeg:80`, `zstd`, `all`.
     cut: names of the tensors that are to cross. keep_float: regular expression of layers that stay float. pick: number of the solution
-    to take, from 1. return_result: an Edge-Only plan sends its result. max_opset: highest opset of the emitted graphs. format: of the
-    edge graph, `qdq`, or `qonnx` for the qonnx package (see docs/interop.md). time_limit_s: time
-    for the planner, in seconds. seed: of the noise and of the checks. cache: folder that keeps the
-    results of long computations, by default `$AUTOSPLITC_CACHE` or the user's; False: none. passes: pipeline text.
+    to take, from 1. strategy: how the plan is found, see docs/strategies.md. return_result: an Edge-Only plan sends its
+    result. max_opset: highest opset of the emitted graphs. format: of the edge graph, `qdq`, or `qonnx` for the qonnx
+    package (see docs/interop.md). time_limit_s: time for the planner, in seconds. seed: of the noise and of the checks.
+    cache: folder that keeps the results of long computations, by default `$AUTOSPLITC_CACHE` or the user's; False: none. passes: pipeline text.
 
     Raises CompileError with diagnostics: AS1xx options (AS103 an argument of a wrong type or range), AS2xx the model, AS3xx shapes and
     data, AS4xx targets and network, AS6xx the output folder, AS7xx the emitted graphs disagree. A plan that breaks a constraint is no
@@ -119,6 +120,7 @@ def compile(
         cut=(cut,) if isinstance(cut, str) else tuple(cut),
         keep_float=keep_float,
         pick=pick,
+        strategy=strategy,
         return_result=return_result,
         max_opset=max_opset,
         format=format,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from autosplitc.ir import EXIT_USAGE, CompileError, Diagnostic
+from autosplitc.passes import EMITTED
 
 from .functions import names_a_function
 from .options import Options
@@ -95,6 +96,7 @@ _CHECKS: tuple[tuple[str, str, str, Callable[[object], bool]], ...] = (
     ("space", "space", "linear or dag", lambda v: v in ("linear", "dag")),
     ("keep_float", "keep_float", "a regular expression", _is_pattern),
     ("pick", "pick", "a whole number from 1 on, or None", _or_none(lambda v: _is_whole(v, 1))),
+    ("strategy", "strategy", ", ".join(EMITTED), lambda v: v in EMITTED),
     ("max_opset", "max_opset", "a whole number above zero, or None", _or_none(lambda v: _is_whole(v, 1))),
     ("format", "format", "qdq or qonnx", lambda v: v in ("qdq", "qonnx")),
     ("time_limit_s", "time_limit_s", "finite seconds, zero or above", lambda v: _is_number(v, 0)),
@@ -123,6 +125,7 @@ _EXAMPLES = {
     "space": 'space="dag"',
     "keep_float": 'keep_float="head/.*"',
     "pick": "pick=2",
+    "strategy": 'strategy="u8"',
     "max_opset": "max_opset=21",
     "format": 'format="qonnx"',
     "time_limit_s": "time_limit_s=60.0",

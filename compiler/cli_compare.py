@@ -24,7 +24,7 @@ from .tables import csv_text
 
 SCHEMA = "autosplitc-comparison/1"
 
-_LEFT_OUT = ("evaluation", "max_drop", "max_evals", "max_opset", "metric", "pick", "format")
+_LEFT_OUT = ("evaluation", "max_drop", "max_evals", "max_opset", "metric", "pick", "format", "strategy")
 """Flags of `compile` that say something of a bundle or of measured accuracy."""
 
 

@@ -21,6 +21,7 @@ from .values import (
     parse_metric,
     parse_names,
     parse_regex,
+    parse_strategy,
 )
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -55,6 +56,7 @@ _METRIC = "What --max-drop bounds: top1, top5, agreement, sqnr, or package.modul
 _MAX_DROP = "Accuracy that may be lost on --eval, such as 1%; 0,1%,5% gives a bundle each; none.  [default: 1% with --eval]"
 _SENSITIVITY = "Error that bits are chosen by.  [default: output with data, else sqnr]"
 _SPACE = "Cuts to choose from: after each op of the order, or any set of ops that is closed under what they read."
+_STRATEGY = "How the plan is found: auto-split, auto-split-paper, qdmp-e+u4, u2, u4, u6, u8, cloud-only; see docs/strategies.md."
 _CODEC = "How payloads may be sent: auto (a picture as PNG or JPEG), none, png, jpeg, jpeg:80, zstd, all; commas between."
 _FORMAT = "Form of the edge graph: stock ONNX, or Quant nodes for the qonnx package."
 _EFFORT = "How far weights are rounded to what the layer gives."
@@ -129,6 +131,7 @@ def plan_flags(command: F) -> F:
         click.option("--space", type=click.Choice(("linear", "dag")), default="linear", show_default=True, help=_SPACE),
         click.option("--cut", type=names, default=(), help="Names of the tensors that are to cross, with commas between."),
         click.option("--keep-float", type=regex, default="", help="Ops that stay float: a match in the name, or in a name of the model."),
+        click.option("--strategy", type=Read("NAME", parse_strategy), default="auto-split", show_default=True, help=_STRATEGY),
         click.option("--pick", type=click.IntRange(min=1), help="Take this row of solutions.csv."),
         click.option("--return-result", is_flag=True, help="An Edge-Only plan sends its result to the cloud."),
         click.option("--max-opset", type=click.IntRange(21, 25), help="Highest opset of the graphs.  [default: the target's]"),

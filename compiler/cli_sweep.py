@@ -22,7 +22,7 @@ from .sweep import Piece, Sweep, sweep_model
 from .table_text import columns
 from .tables import bits_in_use, csv_text, milliseconds
 
-_LEFT_OUT = ("evaluation", "max_drop", "max_evals", "max_opset", "metric", "pick")
+_LEFT_OUT = ("evaluation", "max_drop", "max_evals", "max_opset", "metric", "pick", "strategy")
 """Flags of `compile` that say something of a bundle or of one list of plans."""
 
 _COLUMNS = (

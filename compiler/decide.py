@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from autosplitc.ir import Diagnostic, Fact, Module
-from autosplitc.passes import Choice, Env, Plan, Request, Solutions, codec_of, explained_choice
+from autosplitc.passes import OURS, Choice, Env, Plan, Request, Solutions, codec_of, explained_choice
 
 from .accuracy import Trial, Verdict, search
 from .drop import Drop, limit_text, lost_text, points
@@ -82,9 +82,10 @@ def decide(module: Module, lower: Lower, env: Env, evaluation: Evaluation) -> tu
 def candidates(request: Request, plans: Sequence[Plan], chosen: int) -> tuple[int, ...]:
     """Return the plans that may be the answer, the fastest first: those that keep every other limit; what is fixed is left alone.
 
-    With `--pick` that is the one picked; with `--cut` plans at that cut. Where none keeps the other limits it is the one chosen by them.
+    With `--pick` that is the one picked, with `--strategy` that strategy's; with `--cut` plans at that cut. Where none keeps
+    the other limits it is the one chosen by them.
     """
-    if request.pick is not None or not plans[chosen].feasible:
+    if request.pick is not None or request.strategy != OURS or not plans[chosen].feasible:
         return (chosen,)
     at_cut = plans[chosen].kind if request.cut else ""
     return tuple(i for i, plan in enumerate(plans) if plan.feasible and (not at_cut or plan.kind == at_cut))
@@ -156,6 +157,8 @@ def _opening(request: Request, verdict: Verdict) -> str:
     limit = limit_text(request.metric, verdict.limit)
     if request.pick is not None:
         return f"--pick {request.pick} asks for it"
+    if request.strategy != OURS:
+        return f"--strategy {request.strategy} asks for it"
     if request.cut:
         return "--cut asks for it"
     return {

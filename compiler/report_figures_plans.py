@@ -39,7 +39,8 @@ def front_figure(bundle: Bundle, rivals: Sequence[Rival]) -> Figure:
     error_axis = log_axis("predicted error (log scale)", levels)
     any_zero = floor in levels
     if any_zero:
-        kept = [(tick, text) for tick, text in zip(error_axis["tickvals"], error_axis["ticktext"], strict=True) if tick > 3 * floor]
+        ticks = zip(error_axis.get("tickvals", ()), error_axis.get("ticktext", ()), strict=True)
+        kept = [(tick, text) for tick, text in ticks if tick > 3 * floor]
         error_axis |= {"tickvals": [floor, *(tick for tick, _ in kept)], "ticktext": ["none", *(text for _, text in kept)]}
     none = {
         "type": "line",

@@ -9,7 +9,7 @@ import math
 import re
 
 from autosplitc.ir import CompileError, Diagnostic
-from autosplitc.passes import asked_codecs
+from autosplitc.passes import asked_codecs, check_strategy
 
 from .functions import names_a_function
 
@@ -34,6 +34,12 @@ def parse_codecs(text: str) -> str:
     """Return the text, lower case: codecs with commas between, `auto`, `none` or `all`. Raises CompileError (AS166)."""
     asked_codecs(text)
     return ",".join(word.strip().lower() for word in text.split(","))
+
+
+def parse_strategy(text: str) -> str:
+    """Return the name of a strategy that can be emitted. Raises CompileError (AS167)."""
+    check_strategy(text)
+    return text
 
 
 def parse_decibels(text: str) -> float:

@@ -102,12 +102,15 @@ from .registry import ALIASES, all_pass_names, expand, pass_class, pass_names
 from .reorder import crossing_of, edge_names, ordered_for
 from .roles import Roles, roles
 from .rounded import Rounded, rounded_of
+from .strategies import EMITTED, OURS, check_strategy
 
 __all__ = [
     "ALIASES",
+    "EMITTED",
     "FACT_TYPES",
     "NOISE_FILLS",
     "NONE",
+    "OURS",
     "PICTURE_AXIS",
     "Affine",
     "Asked",
@@ -190,6 +193,7 @@ __all__ = [
     "assignment_count",
     "bounded",
     "build",
+    "check_strategy",
     "codec_of",
     "crossing_of",
     "crossing_sets",

@@ -32,6 +32,7 @@ from .planner import (
     search,
     undominated_plans,
 )
+from .strategies import OURS, strategy_plans
 
 SOLVER_SECONDS = 0.4
 """Deterministic seconds of the solver in one second of a core, model building included (measured on problems of 50 to 300 ops)."""
@@ -66,9 +67,19 @@ class AssignBits(Pass):
         """Return the module with the fact.
 
         Raises CompileError: AS209 for a model that can be cut nowhere, AS151 for bits that the edge does not take, AS152 for a `--cut` that
-        is no cut, AS504 for one that cannot be taken. Warns: AS502 where time ran out before the proof, AS503 for tensors that keep
+        is no cut, AS504 for one that cannot be taken, AS167 and AS168 for a strategy without
+        a plan. Warns: AS502 where time ran out before the proof, AS503 for tensors that keep
         `min_sqnr_db` at no width.
         """
+        request = module.fact(Request)
+        if request.strategy == OURS:
+            plans = self._ours(module, env)
+            _warn_of_noise(request, module.fact(Sensitivity), plans, env)
+        else:
+            plans = strategy_plans(module, env, lambda: _error_of_the_best(self._ours(module, env)))
+        return module.with_fact(Solutions(module.main.name, plans, trace_text(env.network)))
+
+    def _ours(self, module: Module, env: Env) -> tuple[Plan, ...]:
         request, splits = module.fact(Request), module.fact(Splits).splits
         problem = build(module, env)
         if env.network.trace is not None:
@@ -89,9 +100,7 @@ class AssignBits(Pass):
         timed = (over_trace(plan, env.network, request.max_latency_s) for plan in listed)
         plans = front(timed, max(self.keep, 1)) if request.max_drop else undominated_plans(timed)
         plans = with_codecs(module, env, plans)
-        plans = _weigh_open_cuts(plans, max(found.gap for found in sought), env)
-        _warn_of_noise(request, module.fact(Sensitivity), plans, env)
-        return module.with_fact(Solutions(module.main.name, plans, trace_text(env.network)))
+        return _weigh_open_cuts(plans, max(found.gap for found in sought), env)
 
     def _seek(self, problem: Problem, cuts: _Cuts, effort: Effort, levels: int) -> _Sought:
         """Return the best plans at one rate of the link."""
@@ -124,6 +133,11 @@ class _Sought:
 
     solutions: list[Solution]
     gap: float
+
+
+def _error_of_the_best(plans: tuple[Plan, ...]) -> float:
+    best = next((plan for plan in plans if plan.feasible and not plan.is_lossy), plans[0])
+    return best.error
 
 
 def _at_the_link(problem: Problem, solution: Solution) -> Solution:

@@ -14,6 +14,7 @@ from .codecs import codec_of
 from .cut_space import check_cut, is_wanted
 from .facts import Choice, Plan, Request, Solutions, Splits
 from .planner import ram_bytes, size_text
+from .strategies import OURS
 
 TIGHT = 0.95
 """Share of the memory limit from which on the sentence names it."""
@@ -21,7 +22,7 @@ TIGHT = 0.95
 
 @dataclass(frozen=True)
 class ChoosePlan(Pass):
-    """Gives `choice`: the plan that `--pick` or `--cut` names, else the fastest feasible one.
+    """Gives `choice`: the plan that `--pick`, `--strategy` or `--cut` names, else the fastest feasible one.
 
     With a trace of the link the fastest is that of the least median latency over the trace, then of the least 95 %. Where no plan keeps
     every limit it is the one that breaks the fewest, the fastest of those.
@@ -41,6 +42,9 @@ class ChoosePlan(Pass):
         check_cut(module)
         if request.pick is not None:
             index, opening = _picked(request.pick, len(plans)), f"--pick {request.pick} asks for it"
+        elif request.strategy != OURS:
+            index = next((i for i, plan in enumerate(plans) if plan.kind != "cloud-only"), 0)
+            opening = f"--strategy {request.strategy} asks for it"
         elif request.cut:
             index, opening = _best(plans, [i for i in open_plans(module) if is_wanted(module, plans[i])]), "--cut asks for it"
         else:

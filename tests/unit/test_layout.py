@@ -17,7 +17,7 @@ FOLDERS = {"ir": "autosplitc.ir", "targets": "autosplitc.targets", "passes": "au
 """Folder and package, the ground floor first: each may import those before it."""
 TOOLS = {"tools/zoo": "autosplitc.zoo", "tools/bench": "autosplitc.bench", "tools/runtime": "autosplitc.runtime"}
 LAZY_UPWARDS = {("compiler/request.py", "autosplitc.zoo"), ("compiler/cli_runtime.py", "autosplitc.runtime")}
-"""Imports from a floor above, made when they are called for: `zoo:NAME` stands wherever a model does; the runtime has commands of its own."""
+"""Imports from a floor above, made when they are called for: `zoo:NAME` stands for a model anywhere; the runtime has its own commands."""
 MAX_LINES = 350
 HEAVY = ("onnx", "onnxruntime", "ortools", "onnx_graphsurgeon")
 
