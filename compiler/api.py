@@ -85,7 +85,8 @@ def compile(
     to take, from 1. strategy: how the plan is found, see docs/strategies.md. return_result: an Edge-Only plan sends its
     result. max_opset: highest opset of the emitted graphs. format: of the edge graph, `qdq`, or `qonnx` for the qonnx
     package (see docs/interop.md). time_limit_s: time for the planner, in seconds. seed: of the noise and of the checks.
-    cache: folder that keeps the results of long computations, by default `$AUTOSPLITC_CACHE` or the user's; False: none. passes: pipeline text.
+    cache: folder that keeps the results of long computations, by default `$AUTOSPLITC_CACHE` or the user's; False: none.
+    passes: pipeline text.
 
     Raises CompileError with diagnostics: AS1xx options (AS103 an argument of a wrong type or range), AS2xx the model, AS3xx shapes and
     data, AS4xx targets and network, AS6xx the output folder, AS7xx the emitted graphs disagree. A plan that breaks a constraint is no
