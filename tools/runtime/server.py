@@ -55,10 +55,10 @@ class Server:
         self.draining = False
         self._free_bytes = max(settings.memory_bytes, self.max_request_bytes)
         self._starved: deque[Connection] = deque()
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._gate = Gate(settings.queue)
         self._decoders = ThreadPoolExecutor(2, "decode")
-        self._batcher = Batcher(half, settings.max_batch, settings.max_wait_s, settings.queue, self.metrics.ran, settings.workers)
+        self.batcher = Batcher(half, settings.max_batch, settings.max_wait_s, settings.queue, self.metrics.ran, settings.workers)
         self._server: asyncio.AbstractServer | None = None
         self._health: HealthServer | None = None
 
@@ -66,7 +66,7 @@ class Server:
         """Begin to listen. Raises LinkError: AS830 where the address cannot be had."""
         settings = self.settings
         try:
-            self._server = await self._loop.create_server(
+            self._server = await self.loop.create_server(
                 lambda: Connection(self),
                 settings.host,
                 settings.port,
@@ -108,7 +108,7 @@ class Server:
         """Give back what a body took."""
         self._free_bytes += nbytes
         for _ in range(len(self._starved)):
-            self._loop.call_soon(self._starved.popleft().go_on)
+            self.loop.call_soon(self._starved.popleft().go_on)
 
     def welcome(self, fields: dict[str, Any]) -> dict[str, Any]:
         """Return what a client that fits is told. Raises LinkError: AS822 a wrong token, AS823 another model, AS824 another layout."""
@@ -150,7 +150,7 @@ class Server:
             try:
                 entered_s = time.monotonic()
                 payload = await self._payload(header.codec, request.samples, body)
-                future = self._batcher.submit(payload, until_s, time.monotonic() - entered_s)
+                future = self.batcher.submit(payload, until_s, time.monotonic() - entered_s)
                 made = await asyncio.wrap_future(future)
             finally:
                 self._gate.leave(len(request.samples))
@@ -186,10 +186,10 @@ class Server:
         def decoded() -> NDArray[np.uint8]:
             return np.stack([np.frombuffer(decode(codec, sample, size, picture), np.uint8) for sample in samples])
 
-        return await self._loop.run_in_executor(self._decoders, decoded)
+        return await self.loop.run_in_executor(self._decoders, decoded)
 
     def _scraped(self) -> bytes:
-        self.metrics.waits(self._batcher.waiting)
+        self.metrics.waits(self.batcher.waiting)
         return self.metrics.text()
 
     async def drain(self) -> None:
@@ -217,7 +217,7 @@ class Server:
             connection.abort()
         if self._health is not None:
             await self._health.close()
-        await self._loop.run_in_executor(None, self._batcher.close)
+        await self.loop.run_in_executor(None, self.batcher.close)
         self._decoders.shutdown(wait=False)
 
 

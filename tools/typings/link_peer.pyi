@@ -1,0 +1,1 @@
+from tests.unit.runtime.link_peer import *
