@@ -15,6 +15,7 @@ from .cli_errors import missing_flag
 from .cli_flags import PATH, common, data_flags, device_flags, input_shape_flag, plan_flags
 from .cli_output import infeasible, watch_of
 from .compare import Comparison, Row, compare_model
+from .compare_accuracy import with_accuracy
 from .driver import compile_model
 from .folder import writing_to
 from .options import Options
@@ -24,7 +25,7 @@ from .tables import csv_text
 
 SCHEMA = "autosplitc-comparison/1"
 
-_LEFT_OUT = ("evaluation", "max_drop", "max_evals", "max_opset", "metric", "pick", "format", "strategy")
+_LEFT_OUT = ("max_drop", "max_evals", "max_opset", "metric", "pick", "format", "strategy")
 """Flags of `compile` that say something of a bundle or of measured accuracy."""
 
 
@@ -41,7 +42,7 @@ _LEFT_OUT = ("evaluation", "max_drop", "max_evals", "max_opset", "metric", "pick
 def compare_command(model: str, quiet: bool, verbose: bool, as_json: bool, as_csv: bool, **flags: Any) -> int:
     """Place MODEL, an ONNX file or zoo:NAME, as Neurosurgeon, DADS, QDMP, uniform widths and the paper's search do, beside our plan.
 
-    All figures are predicted, under one cost model.
+    All figures are predicted, under one cost model. With --eval the accuracy of what can be emitted is measured on its files.
     """
     del verbose
     if as_json and as_csv:
@@ -53,6 +54,8 @@ def compare_command(model: str, quiet: bool, verbose: bool, as_json: bool, as_cs
     options = Options(**{name: value for name, value in flags.items() if name in known and value is not None})
     bundle = compile_model(model, options, watch_of(quiet=quiet)) if options.output is not None else None
     found = compare_model(model, replace(options, output=None), watch_of(quiet=quiet))
+    if options.evaluation is not None:
+        found = with_accuracy(found, model, options, watch_of(quiet=quiet))
     if options.output is not None:
         write_comparison(found, options.output)
     as_text = comparison_csv if as_csv else comparison_text
@@ -92,8 +95,26 @@ def comparison_text(found: Comparison) -> str:
     """Return a comparison as a table for people."""
     request = found.request
     heading = f"{request.source}   edge {request.edge}   cloud {request.cloud}   {request.net}   all figures predicted{_measured(found)}"
-    names = ("strategy", "cut after", "x cloud", "ms", "edge", "link", "cloud", "sent B", "RAM", "file", "error", "ours at that error", "")
-    table = columns([names, *(_text_row(row, found.cloud_only_s) for row in found.rows)], right=frozenset(range(2, 12)))
+    accurate = any(row.accuracy is not None for row in found.rows)
+    names = (
+        "strategy",
+        "cut after",
+        "x cloud",
+        "ms",
+        "edge",
+        "link",
+        "cloud",
+        "sent B",
+        "RAM",
+        "file",
+        "error",
+        "ours at that error",
+        *(("accuracy, measured",) if accurate else ()),
+        "",
+    )
+    table = columns(
+        [names, *(_text_row(row, found.cloud_only_s, accurate=accurate) for row in found.rows)], right=frozenset(range(2, len(names) - 1))
+    )
     fastest = min((row for row in found.rows if not row.why), key=lambda row: row.latency_s, default=None)
     if fastest is None:
         return f"{heading}\n{table}"
@@ -105,7 +126,7 @@ def _measured(found: Comparison) -> str:
     return ", but for bytes behind codecs, measured on calibration" if any(row.codec for row in found.rows) else ""
 
 
-def _text_row(row: Row, cloud_only_s: float | None) -> tuple[str, ...]:
+def _text_row(row: Row, cloud_only_s: float | None, *, accurate: bool) -> tuple[str, ...]:
     places = {"split": f"{row.after} ({row.ops} ops)", "cloud-only": "cloud only", "edge-only": "edge only"}
     return (
         row.strategy,
@@ -117,6 +138,7 @@ def _text_row(row: Row, cloud_only_s: float | None) -> tuple[str, ...]:
         size_text(row.storage_bytes),
         _error(row),
         "-" if row.ours_s is None else _ms(row.ours_s),
+        *((_accuracy(row),) if accurate else ()),
         row.why,
     )
 
@@ -126,6 +148,11 @@ def _error(row: Row) -> str:
     if row.error is not None:
         return f"{row.error:.3g}"
     return "lossy" if row.codec else "float"
+
+
+def _accuracy(row: Row) -> str:
+    """Return a row's accuracy with the number of samples."""
+    return "-" if row.accuracy is None else f"{row.metric} {row.accuracy:.2%} (n = {row.n:,})"
 
 
 def _ms(seconds: float) -> str:

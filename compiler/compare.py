@@ -60,7 +60,8 @@ class Row:
     kind, after: as in `Plan`; ops: on the edge. why: what limit it breaks, "" where it keeps all. ours_s: latency of the fastest plan of
     ours with no more error and within the limits; None for a float edge or a lossy codec, where there is no such bound. ours_proven: no
     plan of ours is faster. space: the cuts that ours is sought among, `dag` where the row's edge ops are no prefix of the order. codec: as
-    in `Plan`; the bytes are those on the wire then, measured on the calibration samples.
+    in `Plan`; the bytes are those on the wire then, measured on the calibration samples. accuracy: share in `metric` (`top1`, `agreement`),
+    measured on n evaluation samples, with its 95 % interval; None where it was not measured.
     """
 
     strategy: str
@@ -79,6 +80,11 @@ class Row:
     ours_proven: bool = False
     space: str = "linear"
     codec: str = ""
+    metric: str = ""
+    accuracy: float | None = None
+    accuracy_low: float | None = None
+    accuracy_high: float | None = None
+    n: int = 0
 
     @property
     def latency_s(self) -> float:
@@ -111,7 +117,7 @@ def compare_model(model: Model, options: Options, watch: Watch) -> Comparison:
     Raises CompileError as `compile_model` does, but for what a bundle needs; AS912 where a baseline is faster than our proven optimum.
     """
     options = with_zoo_samples(options)
-    asked = replace(options, passes=PIPELINE)
+    asked = replace(options, passes=PIPELINE, strategy=OURS, evaluation=None, max_drop=None)
     passes = passes_of(asked)
     check_needs(passes)
     hooks = Hooks.of(asked, None, watch)

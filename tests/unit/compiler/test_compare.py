@@ -8,6 +8,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from autosplitc.compare import Comparison, compare_model
@@ -119,3 +120,17 @@ def test_a_folder_gets_our_bundle_and_the_comparison(tool: Tool, tmp_path: Path)
     assert len((out / "compare.csv").read_text().splitlines()) == 1 + len(rows)
     assert "neurosurgeon" in (out / "report.html").read_text()
     assert tool(*args).code == 0
+
+
+@pytest.mark.heavy
+def test_accuracy_is_measured_where_there_are_samples(tool: Tool, tmp_path: Path) -> None:
+    folder = Path(__file__).parents[3] / "examples" / "fashion"
+    with np.load(folder / "eval.npz") as stored:
+        np.savez(tmp_path / "few.npz", **{name: stored[name][:100] for name in stored.files})
+    data = ("--calib", folder / "calib.npz", "--eval", tmp_path / "few.npz", "--codec", "none", "--effort", "fast")
+    found = json.loads(tool("compare", MODEL, "-t", "eyeriss", "--net", "3mbps", *data, "--json", "-q").out)
+    rows = {row["strategy"]: row for row in found["rows"]}
+    assert {(row["metric"], row["n"]) for row in rows.values()} == {("top1", 100)}
+    assert rows["u2"]["accuracy"] < rows["u8"]["accuracy"]
+    assert rows["dads"]["accuracy"] == rows["cloud-only"]["accuracy"]
+    assert all(row["accuracy_low"] <= row["accuracy"] <= row["accuracy_high"] for row in rows.values())

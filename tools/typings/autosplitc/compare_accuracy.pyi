@@ -1,0 +1,1 @@
+from compiler.compare_accuracy import *
