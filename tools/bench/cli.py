@@ -14,6 +14,7 @@ _BENCHMARKS = {
     "exhaustive": "exhaustive",
     "front": "front",
     "growth": "growth",
+    "link": "link",
     "measured": "measured",
     "models": "models",
     "paper": "paper",
