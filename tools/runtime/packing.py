@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 _NUMPY = {"f32": "<f4", "f16": "<f2", "f64": "<f8", "bool": "?", "u8": "u1", "i8": "i1"}
 """Element types of tensors that cross as they are, where numpy's name is not made of the same letters and bytes."""
 
+_FIELDS = (8, 16, 32)
+"""Bits of neighbours that close up in one step: eight codes are packed in a word of 64 bits, by twos, fours and eights."""
+
+_WHOLE = {2: "<u2", 4: "<u4"}
+"""Type of eight packed codes, where there is one."""
+
 
 def pack(codes: Codes, bits: int) -> Codes:
     """Return codes u8[samples, elements] of 1..8 bits as bytes u8[samples, nbytes]: element i begins at bit i x bits, LSB first.
@@ -35,17 +41,16 @@ def pack(codes: Codes, bits: int) -> Codes:
     groups = -(-elements // 8)
     if groups * 8 != elements:
         codes = np.concatenate([codes, np.zeros((samples, groups * 8 - elements), np.uint8)], axis=1)
-    if bits in (2, 4):
-        step = 8 // bits
-        folded = codes[:, 0::step].copy()
-        for place in range(1, step):
-            folded |= codes[:, place::step] << (place * bits)
-        return folded[:, :nbytes]
-    words = codes.reshape(samples, groups, 8).astype("<u8")
-    word = words[:, :, 0].copy()
-    for place in range(1, 8):
-        word |= words[:, :, place] << np.uint64(place * bits)
-    return np.ascontiguousarray(word.view(np.uint8).reshape(samples, groups, 8)[:, :, :bits]).reshape(samples, -1)[:, :nbytes]
+    words = np.array(np.ascontiguousarray(codes).view("<u8"))
+    for field in _FIELDS:
+        upper = words & np.uint64(_mask(2 * field, field) << field)
+        words ^= upper
+        upper >>= np.uint64(field - field * bits // 8)
+        words |= upper
+    if bits in _WHOLE:
+        return words.astype(_WHOLE[bits]).view(np.uint8)[:, :nbytes]
+    pieces = words.view(np.uint8).reshape(samples, groups, 8)[:, :, :bits]
+    return np.ascontiguousarray(pieces).reshape(samples, -1)[:, :nbytes]
 
 
 def unpack(data: Codes, bits: int, elements: int) -> Codes:
@@ -57,20 +62,27 @@ def unpack(data: Codes, bits: int, elements: int) -> Codes:
         return data
     if bits == 1:
         return np.unpackbits(data, axis=1, count=elements, bitorder="little")
-    if bits in (2, 4):
-        step, mask = 8 // bits, (1 << bits) - 1
-        spread = np.empty((samples, nbytes, step), np.uint8)
-        for place in range(step):
-            spread[:, :, place] = (data >> (place * bits)) & mask
-        return spread.reshape(samples, -1)[:, :elements]
     groups = -(-elements // 8)
-    wide = np.zeros((samples, groups, 8), np.uint8)
-    full = np.zeros((samples, groups * bits), np.uint8)
-    full[:, :nbytes] = data
-    wide[:, :, :bits] = full.reshape(samples, groups, bits)
-    words = wide.view("<u8")
-    shifts = np.arange(8, dtype=np.uint64) * np.uint64(bits)
-    return ((words >> shifts) & np.uint64((1 << bits) - 1)).astype(np.uint8).reshape(samples, -1)[:, :elements]
+    if nbytes != groups * bits:
+        data = np.concatenate([data, np.zeros((samples, groups * bits - nbytes), np.uint8)], axis=1)
+    if bits in _WHOLE:
+        words = np.ascontiguousarray(data).view(_WHOLE[bits]).astype("<u8")
+    else:
+        pieces = np.zeros((samples, groups, 8), np.uint8)
+        pieces[:, :, :bits] = data.reshape(samples, groups, bits)
+        words = pieces.reshape(samples, -1).view("<u8")
+    for field in reversed(_FIELDS):
+        packed = field * bits // 8
+        upper = words & np.uint64(_mask(2 * field, packed) << packed)
+        words ^= upper
+        upper <<= np.uint64(field - packed)
+        words |= upper
+    return words.view(np.uint8)[:, :elements]
+
+
+def _mask(step: int, width: int) -> int:
+    """Return the word with the lowest `width` bits of every `step` set."""
+    return sum(((1 << width) - 1) << at for at in range(0, 64, step))
 
 
 def packed_bytes(elements: int, bits: int) -> int:
