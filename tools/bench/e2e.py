@@ -9,7 +9,6 @@ prediction; else a relay that paces bytes.
 from __future__ import annotations
 
 import json
-import re
 import statistics
 import subprocess
 import sys
@@ -24,6 +23,7 @@ import numpy as np
 
 from autosplitc.zoo import data
 
+from .link_server import RUNTIME, serving
 from .link_shape import has_namespaces, namespaces, relay
 from .measured import undisturbed
 from .process import autosplitc as command
@@ -35,8 +35,6 @@ MOST_FRAMES = 30
 """Frames of a run at the rates that `FRAMES` does not name."""
 
 GOAL = 0.05
-SERVE_S = 30.0
-_RUNTIME = (sys.executable, "-m", "autosplitc.runtime")
 _TINY = "1KB"
 
 
@@ -159,7 +157,7 @@ def _measured(mbps: float, what: str, out: Path, frames: Path, count: int, *, sh
     with _served(out, mbps, shaped=shaped, needed=decision["kind"] != "edge-only") as (client, server):
         to = ("--server", server) if server else ()
         flags = ("--window", "1", "--limit", str(count), "--deadline", "60s", "--json", "-q")
-        words = [*client, *_RUNTIME, "run", str(out), str(frames), *to, *flags]
+        words = [*client, *RUNTIME, "run", str(out), str(frames), *to, *flags]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{what} at {mbps:g} Mbps: exit code {done.returncode}\n{done.stderr}")
@@ -187,26 +185,11 @@ def _served(out: Path, mbps: float, *, shaped: bool, needed: bool) -> Generator[
         yield (), ""
         return
     if shaped:
-        with namespaces(mbps * 1e6) as link, _serving(link.server, out, f"{link.bind}:0", "--insecure") as port:
+        with namespaces(mbps * 1e6) as link, serving(out, f"{link.bind}:0", "--insecure", prefix=link.server) as (port, _):
             yield link.client, f"{link.bind}:{port}"
         return
-    with _serving((), out, "127.0.0.1:0") as port, relay(("127.0.0.1", port), mbps * 1e6) as paced:
+    with serving(out, "127.0.0.1:0") as (port, _), relay(("127.0.0.1", port), mbps * 1e6) as paced:
         yield (), f"127.0.0.1:{paced}"
-
-
-@contextmanager
-def _serving(prefix: Sequence[str], out: Path, bind: str, *flags: str) -> Generator[int]:
-    process = subprocess.Popen([*prefix, *_RUNTIME, "serve", str(out), "--bind", bind, *flags], stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stderr is not None
-        line = process.stderr.readline()
-        port = re.search(r":(\d+) \(", line)
-        if port is None:
-            sys.exit(f"the server does not start: {line}{process.stderr.read()}")
-        yield int(port[1])
-    finally:
-        process.terminate()
-        process.wait(SERVE_S)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,16 @@ class Gate:
         self.inside = 0
         self._line: deque[tuple[int, asyncio.Future[None]]] = deque()
 
+    def enter_now(self, samples: int) -> bool:
+        """Come in where there is room and nobody waits; return whether so. Who came in must `leave`."""
+        if self._line or not self._fits(samples):
+            return False
+        self.inside += samples
+        return True
+
     async def enter(self, samples: int, patience_s: float) -> bool:
         """Wait for room, at most so long; return whether there is. Who came in must `leave`."""
-        if not self._line and self._fits(samples):
-            self.inside += samples
+        if self.enter_now(samples):
             return True
         if patience_s <= 0:
             return False

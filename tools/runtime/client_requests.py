@@ -79,6 +79,7 @@ class Requests:
         self._waiting: deque[Request] = deque()
         self._flying: dict[int, Request] = {}
         self._numbers = 0
+        self._blocked = 0
         self._ids = 0
         self._last_id = 0
 
@@ -101,7 +102,9 @@ class Requests:
             while self.end is None and self.unfinished >= self._capacity:
                 if not block:
                     raise LinkError("AS836", f"{self.unfinished:,} requests wait already", hint="--window or --queue, or send fewer")
+                self._blocked += 1
                 self.changed.wait()
+                self._blocked -= 1
             self._numbers += 1
             request = make(self._numbers)
             request.future.set_running_or_notify_cancel()
@@ -143,7 +146,6 @@ class Requests:
             request = self._flying.pop(wire_id, None)
             if request is None:
                 self.counts.strays += 1
-            self.changed.notify_all()
             return request
 
     def put_off(self, request: Request, not_before_s: float) -> None:
@@ -177,6 +179,9 @@ class Requests:
             request.future.set_result(outcome)
         else:
             request.future.set_exception(outcome)
+        with self.changed:
+            if self._blocked or self._waiting or not self._flying:
+                self.changed.notify_all()
 
     def take(self, chosen: Callable[[Request], bool]) -> list[Request]:
         """Take the requests out that are chosen, in order of submission."""

@@ -14,6 +14,7 @@ from .frames import HEADER_BYTES, Kind, check_body, error_frame, frame, read_hea
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .answers import Cancellable, Reply
     from .frames import Buffer, Header
 
 
@@ -54,8 +55,8 @@ class Host(Protocol):
         """Return what a client that fits is told. Raises LinkError for one that does not."""
         ...
 
-    async def answer(self, header: Header, body: bytearray) -> list[Buffer]:
-        """Return the frame that answers a request."""
+    def answer(self, header: Header, body: bytearray, reply: Reply) -> Cancellable | None:
+        """Answer a request: `reply` is called once with the frame, now or later. Returns what goes on meanwhile."""
         ...
 
 
@@ -80,7 +81,7 @@ class Connection(asyncio.BufferedProtocol):
         self._reserved_bytes = 0
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._holds: set[str] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._work: dict[int, Cancellable] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin: a HELLO must come soon."""
@@ -101,8 +102,8 @@ class Connection(asyncio.BufferedProtocol):
         self._untime("read", "write", "linger")
         self._transport = None
         self._closing = True
-        for task in tuple(self._tasks):
-            task.cancel()
+        for work in tuple(self._work.values()):
+            work.cancel()
         self._give(self._reserved_bytes)
         self._reserved_bytes = 0
         self.host.closed(self)
@@ -255,17 +256,18 @@ class Connection(asyncio.BufferedProtocol):
         self.in_flight += 1
         if self.in_flight >= self.host.max_in_flight:
             self._hold("requests in flight")
-        task = asyncio.get_running_loop().create_task(self._answered(header, body))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        work = self.host.answer(header, body, lambda parts: self._on_answer(header, parts))
+        if work is not None:
+            self._work[header.request_id] = work
 
-    async def _answered(self, header: Header, body: bytearray) -> None:
-        try:
-            self.send(await self.host.answer(header, body))
-        finally:
-            self.in_flight -= 1
-            self._give(header.length)
-            self.release("requests in flight")
+    def _on_answer(self, header: Header, parts: Sequence[Buffer]) -> None:
+        """Send the answer to a request, and go on."""
+        self._work.pop(header.request_id, None)
+        if parts:
+            self.send(parts)
+        self.in_flight -= 1
+        self._give(header.length)
+        self.release("requests in flight")
 
     def _give(self, nbytes: int) -> None:
         if nbytes:

@@ -8,34 +8,23 @@ import signal
 import sys
 import time
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from .admission import Gate
+from .answers import SLACK_BYTES, Answers
 from .bundle import Bundle
 from .cloud import Batcher, CloudHalf
-from .codecs import decode
 from .connection import LINGER_S, Connection
 from .errors import LinkError
-from .frames import VERSION, CodecId, Kind, error_frame, frame
+from .frames import VERSION, Kind, frame
 from .health import HealthServer
 from .metrics import Metrics
 from .server_settings import ServerSettings, server_tls
-from .tensors import read_request, result_body
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
-    from .frames import Buffer, Header
-
-SLACK_BYTES = 4096
-"""What a request may take besides its samples."""
+    from .answers import Cancellable, Reply
+    from .frames import Header
 
 
 class Server:
@@ -56,9 +45,8 @@ class Server:
         self._free_bytes = max(settings.memory_bytes, self.max_request_bytes)
         self._starved: deque[Connection] = deque()
         self.loop = asyncio.get_running_loop()
-        self._gate = Gate(settings.queue)
-        self._decoders = ThreadPoolExecutor(2, "decode")
         self.batcher = Batcher(half, settings.max_batch, settings.max_wait_s, settings.queue, self.metrics.ran, settings.workers)
+        self._answers = Answers(settings, bundle, self.batcher, self.metrics)
         self._server: asyncio.AbstractServer | None = None
         self._health: HealthServer | None = None
 
@@ -137,56 +125,13 @@ class Server:
             "outputs": list(self.bundle.outputs("cloud").values()),
         }
 
-    async def answer(self, header: Header, body: bytearray) -> list[Buffer]:
-        """Return the frame that answers a request: a RESULT or an ERROR."""
-        started_s = time.monotonic()
-        try:
-            if self.draining:
-                raise LinkError("AS842", "the server is stopping", hint="send it again to another server, or later")
-            until_s = started_s + header.deadline_ms / 1e3 if header.deadline_ms else None
-            size = self.bundle.bytes_per_sample
-            request = read_request(body, self.settings.max_samples, size if header.codec is CodecId.NONE else 2 * size + SLACK_BYTES)
-            await self._enter(len(request.samples), until_s)
-            try:
-                entered_s = time.monotonic()
-                payload = await self._payload(header.codec, request.samples, body)
-                future = self.batcher.submit(payload, until_s, time.monotonic() - entered_s)
-                made = await asyncio.wrap_future(future)
-            finally:
-                self._gate.leave(len(request.samples))
-            times = replace(made.times, queue_s=made.times.queue_s + entered_s - started_s)
-            self.metrics.answered(times, time.monotonic() - started_s)
-            return frame(Kind.RESULT, *result_body(made.outputs, times), request_id=header.request_id)
-        except LinkError as error:
-            self.metrics.failed(error.code)
-            return error_frame(error, header.request_id)
-        except Exception as error:  # a fault of ours must not leave the client without an answer
-            self.metrics.failed("AS849")
-            sys.stderr.write(f"error[AS849]: request {header.request_id}: {type(error).__name__}: {error}\n")
-            return error_frame(LinkError("AS849", f"the server failed: {type(error).__name__}"), header.request_id)
-
-    async def _enter(self, samples: int, until_s: float | None) -> None:
-        """Wait for room among the samples that are held. Raises LinkError: AS840 where none came in time, AS833 past the deadline."""
-        patience_s = self.settings.queue_wait_s
-        left_s = patience_s if until_s is None else until_s - time.monotonic()
-        if await self._gate.enter(samples, min(patience_s, left_s)):
-            return
-        if left_s < patience_s:
-            raise LinkError("AS833", "the deadline passed before the server came to the request")
-        raise LinkError("AS840", f"the server is busy: it has {self._gate.inside:,} samples already", hint="send it again later")
-
-    async def _payload(self, codec: CodecId, samples: Sequence[memoryview], body: bytearray) -> NDArray[np.uint8]:
-        """Return the samples of a request, decoded: u8[samples, bytes]."""
-        size, picture = self.bundle.bytes_per_sample, self.bundle.picture
-        if codec is CodecId.NONE:
-            for sample in samples:
-                decode(codec, sample, size, None)
-            return np.frombuffer(body, np.uint8)[-len(samples) * size :].reshape(-1, size)
-
-        def decoded() -> NDArray[np.uint8]:
-            return np.stack([np.frombuffer(decode(codec, sample, size, picture), np.uint8) for sample in samples])
-
-        return await self.loop.run_in_executor(self._decoders, decoded)
+    def answer(self, header: Header, body: bytearray, reply: Reply) -> Cancellable | None:
+        """Answer a request: `reply` is called with a RESULT or an ERROR, now or later. Returns what goes on meanwhile."""
+        if self.draining:
+            error = LinkError("AS842", "the server is stopping", hint="send it again to another server, or later")
+            reply(self._answers.refusal(header.request_id, error))
+            return None
+        return self._answers.begin(header, body, reply)
 
     def _scraped(self) -> bytes:
         self.metrics.waits(self.batcher.waiting)
@@ -218,7 +163,7 @@ class Server:
         if self._health is not None:
             await self._health.close()
         await self.loop.run_in_executor(None, self.batcher.close)
-        self._decoders.shutdown(wait=False)
+        self._answers.close()
 
 
 async def start(settings: ServerSettings, bundle: Bundle | None = None) -> Server:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from itertools import accumulate
 from math import prod
 from typing import TYPE_CHECKING, Any, cast
 
@@ -91,14 +92,13 @@ def read_request(body: Buffer, max_samples: int, max_sample_bytes: int) -> Reque
         raise LinkError("AS817", f"a request of {count:,} samples: from 1 to {max_samples:,} are taken")
     at = _REQUEST.size + inline_bytes
     inline = _read_inline(_piece(view, _REQUEST.size, inline_bytes))
-    lengths = np.frombuffer(_piece(view, at, count * _LENGTH.size), "<u4").astype(np.int64)
-    if lengths.max() > max_sample_bytes:
-        raise LinkError("AS817", f"a sample of {lengths.max():,} bytes: {max_sample_bytes:,} are the most")
-    ends = at + count * _LENGTH.size + np.cumsum(lengths)
+    lengths: tuple[int, ...] = struct.unpack(f"<{count}I", _piece(view, at, count * _LENGTH.size))
+    if max(lengths) > max_sample_bytes:
+        raise LinkError("AS817", f"a sample of {max(lengths):,} bytes: {max_sample_bytes:,} are the most")
+    ends = list(accumulate(lengths, initial=at + count * _LENGTH.size))
     if ends[-1] != len(view):
         raise LinkError("AS816", f"a request of {len(view):,} bytes says that it has {ends[-1]:,}")
-    bounds: list[list[int]] = np.stack([ends - lengths, ends], axis=1).tolist()
-    return RequestBody(tuple(view[start:end] for start, end in bounds), inline)
+    return RequestBody(tuple(view[ends[i] : ends[i + 1]] for i in range(count)), inline)
 
 
 def _read_inline(view: memoryview) -> tuple[Inline, ...]:

@@ -1,0 +1,147 @@
+"""What the link is measured against: a plain socket and XML-RPC, and a client that asks all of them in turn.
+
+`python -m autosplitc.bench.link_peers socket|xmlrpc HOST BYTES` serves until it is ended, its port on the first line;
+`python -m autosplitc.bench.link_peers ask` reads its orders as JSON from stdin and prints times as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import time
+import xmlrpc.client
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xmlrpc.server import SimpleXMLRPCRequestHandler, SimpleXMLRPCServer
+
+import numpy as np
+
+from autosplitc.runtime.bundle import Bundle
+from autosplitc.runtime.client_link import Link
+from autosplitc.runtime.client_settings import ClientSettings
+from autosplitc.runtime.client_wire import Hello
+
+REPLY_BYTES = 100
+"""Of the plain servers; a result with ten f32 takes as much."""
+
+DEADLINE_S = 120.0
+
+
+class _Quiet(SimpleXMLRPCRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keep still."""
+
+
+class _Rpc:
+    def __init__(self) -> None:
+        self._reply = xmlrpc.client.Binary(bytes(REPLY_BYTES))
+
+    def infer(self, _: xmlrpc.client.Binary) -> xmlrpc.client.Binary:
+        """Answer, whatever it is."""
+        return self._reply
+
+
+def serve_socket(host: str, nbytes: int) -> None:
+    """Answer every `nbytes` that come with `REPLY_BYTES`, one client after the other."""
+    listener = socket.create_server((host, 0))
+    print(listener.getsockname()[1], flush=True)
+    data, reply = bytearray(nbytes), bytes(REPLY_BYTES)
+    while True:
+        end, _ = listener.accept()
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with end:
+            while _filled(end, data):
+                end.sendall(reply)
+
+
+def serve_xmlrpc(host: str) -> None:
+    """Answer bytes by XML-RPC with `REPLY_BYTES`."""
+    server = SimpleXMLRPCServer((host, 0), _Quiet, logRequests=False)
+    server.register_instance(_Rpc())
+    print(server.server_address[1], flush=True)
+    server.serve_forever()
+
+
+def ask(orders: dict[str, Any]) -> dict[str, list[float]]:
+    """Send payloads to all peers in turn; return seconds of each round trip, those of ours without the server's own.
+
+    orders: host, nbytes, repeats, warmup, ports by peer (`ours`, `socket`, `xmlrpc`), folder of the bundle that ours serves.
+    """
+    payload = np.random.default_rng(0).integers(0, 256, orders["nbytes"], np.uint8).tobytes()
+    made = {name: _ASKS[name](orders, port, payload) for name, port in orders["ports"].items()}
+    times_s: dict[str, list[float]] = {name: [] for name in made}
+    for i in range(orders["warmup"] + orders["repeats"]):
+        for name, once in made.items():
+            seconds = once()
+            if i >= orders["warmup"]:
+                times_s[name].append(seconds)
+    return times_s
+
+
+def _ours(orders: dict[str, Any], port: int, payload: bytes) -> Callable[[], float]:
+    bundle = Bundle.load(Path(orders["folder"]))
+    link = Link((orders["host"], port), Hello(bundle.model, bundle.layout), ClientSettings(deadline_s=DEADLINE_S, dead_s=DEADLINE_S))
+
+    def once() -> float:
+        started_s = time.perf_counter()
+        reply = link.submit([payload]).result()
+        taken_s = time.perf_counter() - started_s
+        return taken_s - reply.times.queue_s - reply.times.decode_s - reply.times.cloud_s
+
+    return once
+
+
+def _socket(orders: dict[str, Any], port: int, payload: bytes) -> Callable[[], float]:
+    end = socket.create_connection((orders["host"], port), DEADLINE_S)
+    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    reply = bytearray(REPLY_BYTES)
+
+    def once() -> float:
+        started_s = time.perf_counter()
+        end.sendall(payload)
+        if not _filled(end, reply):
+            raise ConnectionError("the plain server closed the connection")
+        return time.perf_counter() - started_s
+
+    return once
+
+
+def _xmlrpc(orders: dict[str, Any], port: int, payload: bytes) -> Callable[[], float]:
+    proxy = xmlrpc.client.ServerProxy(f"http://{orders['host']}:{port}")
+
+    def once() -> float:
+        started_s = time.perf_counter()
+        proxy.infer(xmlrpc.client.Binary(payload))
+        return time.perf_counter() - started_s
+
+    return once
+
+
+_ASKS = {"ours": _ours, "socket": _socket, "xmlrpc": _xmlrpc}
+
+
+def _filled(end: socket.socket, data: bytearray) -> bool:
+    """Fill a buffer; False where the other side closed first."""
+    view, at = memoryview(data), 0
+    while at < len(view):
+        came = end.recv_into(view[at:])
+        if not came:
+            return False
+        at += came
+    return True
+
+
+def main(words: list[str]) -> None:
+    """Serve, or ask."""
+    if words[0] == "ask":
+        print(json.dumps(ask(json.load(sys.stdin))))
+    elif words[0] == "socket":
+        serve_socket(words[1], int(words[2]))
+    else:
+        serve_xmlrpc(words[1])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

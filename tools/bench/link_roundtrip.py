@@ -1,0 +1,153 @@
+"""Round trips of the paper's two payloads (its Table 4) by our link, by a plain socket and by XML-RPC, on loopback and on shaped links.
+
+Run with `autosplitc bench link roundtrip`. All peers run on this machine, in processes of their own, and are asked in turn. Ours is the
+whole link: client threads, checksums, the server's event loop and its worker; only the seconds that the server itself reports (queue,
+decoding, the cloud graph) are taken off. With root the shaped links are namespaces with a token bucket; the wire's time is what the bucket
+counts: packets with their headers, divided by the rate.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+
+from .link_server import payload_bundle, serving
+from .link_shape import FRAME_BYTES, HEADER_BYTES, has_namespaces, namespaces
+from .table import table
+
+RATES_MBPS = (3.0, 10.0, 30.0, 100.0)
+GOAL_S, GOAL_SHARE = 0.0003, 0.01
+_PEERS = (sys.executable, "-m", "autosplitc.bench.link_peers")
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A payload of the paper's Table 4: shape without samples, channels first; bits; XML-RPC's time against a socket's there."""
+
+    what: str
+    shape: tuple[int, int, int]
+    bits: int
+    paper_ratio: float
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of a sample."""
+        channels, height, width = self.shape
+        return channels * height * width * self.bits // 8
+
+
+PAYLOADS = (Payload("288 KB (split)", (256, 36, 64), 4, 3981), Payload("972 KB (Cloud-Only)", (3, 432, 768), 8, 3566))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Medians of a payload's round trips in seconds. mbps: 0 for loopback; wire_s: what the link alone takes."""
+
+    what: str
+    mbps: float
+    nbytes: int
+    n: int
+    wire_s: float
+    times_s: Mapping[str, float]
+    p95_s: Mapping[str, float]
+
+    @property
+    def over_s(self) -> float:
+        """What ours takes more than the plain socket."""
+        return self.times_s["ours"] - self.times_s["socket"]
+
+
+@click.command()
+@click.option("--rates", default=",".join(f"{rate:g}" for rate in RATES_MBPS), show_default=True, help="Mbps, of the shaped links.")
+@click.option("--repeats", default=300, show_default=True, help="Round trips of each on loopback; fewer on slow links.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="File for the figures as JSON.")
+def roundtrip(rates: str = ",".join(f"{rate:g}" for rate in RATES_MBPS), repeats: int = 300, json_path: Path | None = None) -> None:
+    """Time round trips beside those of a plain socket and of XML-RPC."""
+    shaped = [float(rate) for rate in rates.split(",") if rate] if has_namespaces() else []
+    rows: list[Row] = []
+    with TemporaryDirectory() as scratch:
+        for payload in PAYLOADS:
+            out = payload_bundle(Path(scratch) / str(payload.nbytes), payload.shape, payload.bits)
+            for mbps in (0.0, *shaped):
+                rows.append(_row(payload, out, mbps, repeats))
+                click.echo(f"{payload.what} at {mbps or 'full'} Mbps: {rows[-1].times_s}", err=True)
+    click.echo(printed(rows))
+    if not shaped:
+        click.echo("no shaped links: they take root, ip and tc")
+    if json_path is not None:
+        json_path.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+
+
+def printed(rows: Sequence[Row]) -> str:
+    """Return the table and how it stands to the goals."""
+    cells: list[tuple[str, ...]] = []
+    for row in rows:
+        ours, plain, rpc = (row.times_s.get(name, 0.0) for name in ("ours", "socket", "xmlrpc"))
+        wire = (f"{row.wire_s * 1e3:.2f}", f"{ours / row.wire_s - 1:+.2%}") if row.wire_s else ("", "")
+        rest = (f"{rpc * 1e3:.2f}", f"{rpc / ours:.0f}") if rpc else ("", "")
+        times = (
+            f"{ours * 1e3:.3f}",
+            f"{row.p95_s['ours'] * 1e3:.3f}",
+            f"{plain * 1e3:.3f}",
+            f"{row.over_s * 1e3:+.3f}",
+            f"{ours / plain - 1:+.2%}",
+        )
+        cells.append((f"{row.what}, {f'{row.mbps:g} Mbps' if row.mbps else 'loopback'}", *times, *wire, *rest, str(row.n)))
+    heading = ("", "ours ms", "p95", "socket ms", "more ms", "more", "wire ms", "ours over it", "XML-RPC ms", "x ours", "n")
+    lines = ["measured, medians of round trips, the server's own seconds taken off", table(heading, cells)]
+    near = next(row for row in rows if not row.mbps)
+    lines.append(f"{near.what} on loopback: {near.over_s * 1e3:+.3f} ms over a plain socket (goal: within {GOAL_S * 1e3:g})")
+    if slow := [row.times_s["ours"] / row.wire_s - 1 for row in rows if row.mbps]:
+        lines.append(f"over the wire's time: {max(slow):+.2%} at most (goal: under {GOAL_SHARE:.0%})")
+    paper = ", ".join(f"{payload.what} {payload.paper_ratio:,.0f}" for payload in PAYLOADS)
+    lines.append(f"paper, Table 4 (C++ sockets, 31 Gbps): XML-RPC against a socket: {paper}")
+    return "\n".join(lines)
+
+
+def _row(payload: Payload, out: Path, mbps: float, repeats: int) -> Row:
+    nbytes = payload.nbytes
+    wire_s = (nbytes + -(-nbytes // (FRAME_BYTES - HEADER_BYTES)) * HEADER_BYTES) * 8 / (mbps * 1e6) if mbps else 0.0
+    count = max(5, min(repeats, round(10 / (3 * wire_s)))) if mbps else repeats
+    with ExitStack() as stack:
+        if mbps:
+            shape = stack.enter_context(namespaces(mbps * 1e6))
+            host, server, client = shape.bind, shape.server, shape.client
+        else:
+            host, server, client = "127.0.0.1", (), ()
+        flags = ("--insecure",) if mbps else ()
+        ports = {"ours": stack.enter_context(serving(out, f"{host}:0", *flags, prefix=server))[0]}
+        ports["socket"] = stack.enter_context(_peer(server, "socket", host, str(nbytes)))
+        if not mbps:
+            ports["xmlrpc"] = stack.enter_context(_peer(server, "xmlrpc", host))
+        orders = {"host": host, "nbytes": nbytes, "repeats": count, "warmup": 2 if mbps else 20, "ports": ports, "folder": str(out)}
+        done = subprocess.run([*client, *_PEERS, "ask"], input=json.dumps(orders), capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{payload.what}: exit code {done.returncode}\n{done.stderr}")
+    times_s: dict[str, list[float]] = json.loads(done.stdout)
+    medians = {name: statistics.median(taken) for name, taken in times_s.items()}
+    late = {name: statistics.quantiles(taken, n=20)[-1] for name, taken in times_s.items()}
+    return Row(payload.what, mbps, nbytes, count, wire_s, medians, late)
+
+
+@contextmanager
+def _peer(prefix: Sequence[str], *words: str) -> Generator[int]:
+    process = subprocess.Popen([*prefix, *_PEERS, *words], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield int(process.stdout.readline())
+    finally:
+        process.kill()
+        process.wait()
+
+
+if __name__ == "__main__":
+    roundtrip()
