@@ -41,7 +41,11 @@ def main(folder: str, port: str, log: str, fallback: str) -> None:
     payloads = np.random.default_rng(os.getpid()).integers(0, 256, (PAYLOADS, bundle.bytes_per_sample), np.uint8)
     right = [half.infer(payload[np.newaxis]) for payload in payloads]
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+
+    def on_term(*_: object) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, on_term)
     out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     link = Link(("127.0.0.1", int(port)), Hello(bundle.model, bundle.layout), replace(SETTINGS, fallback=fallback))
     ended = threading.Semaphore(0)
