@@ -50,6 +50,9 @@ class Link:
         self._tls = client_tls(address[0], settings)
         self._random = random.Random()
         self._wire: Wire | None = None
+        self._welcome: Welcome | None = None
+        self._sending = threading.Lock()
+        self._left: list[memoryview] = []
         self._draining = False
         self._pongs: list[int] = []
         self._pinged_s = 0.0
@@ -76,6 +79,9 @@ class Link:
             return Request(number, body, nbytes, codec, until_s)
 
         request = self.requests.add(made, block=block)
+        if not self._send_now():
+            with self.requests.changed:
+                self.requests.changed.notify_all()
         if self.fails_fast and self.is_down:
             self._fail_all()
         return request.future
@@ -110,8 +116,9 @@ class Link:
 
     def _use(self, wire: Wire, welcome: Welcome) -> None:
         """Send and receive on a connection until it ends."""
-        with self.requests.changed:
-            self._wire, self._draining, self._pinged_s = wire, False, 0.0
+        with self._sending, self.requests.changed:
+            self._wire, self._welcome, self._draining, self._pinged_s = wire, welcome, False, 0.0
+            self._left = []
             self._pongs.clear()
             self.trouble = None
             self.requests.counts.connections += 1
@@ -126,48 +133,80 @@ class Link:
             self._broken(wire, _lost(error))
         wire.close()
         receiver.join()
-        wire.release()
-        with self.requests.changed:
+        with self._sending, self.requests.changed:
             self._wire = None
+            wire.release()
         self.requests.disconnected()
         self._give_up_often_sent()
 
     def _send_next(self, wire: Wire, welcome: Welcome) -> bool:
-        """Send the next message when there is one to send; False once the connection has ended. Raises OSError."""
-        window = max(1, min(self.settings.window, welcome.max_in_flight - 1))
+        """Send the next message, or wait for one; False once the connection has ended. Raises OSError."""
+        with self._sending:
+            parts, counts = self._left or self._next_message(wire, welcome), True
+            self._left = []
+            if not parts:
+                parts, counts = self._next_control(wire), False
+            if parts:
+                wire.send(parts, counts=counts)
+                return True
         requests = self.requests
         with requests.changed:
-            while True:
-                now_s = time.monotonic()
-                if self._wire is not wire or self._closing.is_set() or (self._draining and not requests.in_flight):
-                    return False
-                if self._pongs:
-                    request, control = None, frame(Kind.PONG, request_id=self._pongs.pop(0))
-                    break
-                request, control = (None if self._draining else requests.next(window, now_s)), None
-                if request is not None:
-                    break
-                ping_s = max(wire.heard_s, self._pinged_s) + self.settings.heartbeat_s
-                if ping_s <= now_s:
-                    self._pinged_s = now_s
-                    control = frame(Kind.PING)
-                    break
-                later_s = requests.next_moment_s() or ping_s
-                requests.changed.wait(max(0.001, min(ping_s, later_s if later_s > now_s else ping_s) - now_s))
-        if control is not None:
-            wire.send(control, counts=False)
-        if request is not None:
-            self._send_request(wire, welcome, request)
+            if self._wire is not wire or self._closing.is_set() or (self._draining and not requests.in_flight):
+                return False
+            now_s = time.monotonic()
+            until_s = max(wire.heard_s, self._pinged_s) + self.settings.heartbeat_s
+            moment_s = requests.next_moment_s()
+            if moment_s is not None and not self._draining and requests.in_flight < self._window(welcome):
+                until_s = min(until_s, moment_s)
+            if not (self._left or self._pongs or until_s <= now_s):
+                requests.changed.wait(until_s - now_s)
         return True
 
-    def _send_request(self, wire: Wire, welcome: Welcome, request: Request) -> None:
+    def _send_now(self) -> bool:
+        """Send the next request from this thread, as far as that takes no waiting; False where another thread must be told."""
+        if not self._sending.acquire(blocking=False):
+            return False
+        try:
+            wire, welcome = self._wire, self._welcome
+            if wire is None or welcome is None or self._left:
+                return False
+            parts = self._next_message(wire, welcome)
+            self._left = wire.send_now(parts) if parts else []
+            return bool(parts) and not self._left
+        except OSError:  # the receiver finds out, and says why
+            return False
+        finally:
+            self._sending.release()
+
+    def _next_message(self, wire: Wire, welcome: Welcome) -> list[Buffer]:
+        """Return the next request as a frame, from here on in flight; nothing where none can be sent now."""
+        with self.requests.changed:
+            gone = self._wire is not wire or self._closing.is_set() or self._draining
+            request = None if gone else self.requests.next(self._window(welcome), time.monotonic())
+        if request is None:
+            return []
         if request.nbytes > welcome.max_request_bytes:
             message = f"a request of {request.nbytes:,} bytes: the server takes {welcome.max_request_bytes:,}"
             self._end(request.wire_id, LinkError("AS838", message))
-            return
+            return []
         left_s = 0.0 if request.until_s is None else max(0.001, request.until_s - time.monotonic())
         deadline_ms = min(0xFFFFFFFF, int(left_s * 1000 + 0.999))
-        wire.send(frame(Kind.REQUEST, *request.body, request_id=request.wire_id, codec=request.codec, deadline_ms=deadline_ms))
+        return frame(Kind.REQUEST, *request.body, request_id=request.wire_id, codec=request.codec, deadline_ms=deadline_ms)
+
+    def _next_control(self, wire: Wire) -> list[Buffer]:
+        """Return the next PONG, or a PING where one is due."""
+        with self.requests.changed:
+            if self._pongs:
+                return frame(Kind.PONG, request_id=self._pongs.pop(0))
+            now_s = time.monotonic()
+            if max(wire.heard_s, self._pinged_s) + self.settings.heartbeat_s > now_s:
+                return []
+            self._pinged_s = now_s
+            return frame(Kind.PING)
+
+    def _window(self, welcome: Welcome) -> int:
+        """Return how many requests may be in flight."""
+        return max(1, min(self.settings.window, welcome.max_in_flight - 1))
 
     def _receive(self, wire: Wire) -> None:
         """Take in what comes on a connection until it ends."""

@@ -94,7 +94,7 @@ class Requests:
         return len(self._flying)
 
     def add(self, make: Callable[[int], Request], *, block: bool) -> Request:
-        """Take the request that `make` gives for a number. Raises LinkError: AS836 where there is no room and `block` is not set.
+        """Take the request that `make` gives for a number; nobody is woken. Raises LinkError: AS836 where there is no room without `block`.
 
         Where none are taken any more, the request ends at once.
         """
@@ -110,7 +110,6 @@ class Requests:
             request.future.set_running_or_notify_cancel()
             if self.end is None:
                 self._waiting.append(request)
-                self.changed.notify_all()
                 return request
             self.counts.failed += 1
         request.future.set_exception(self.end)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 1 << 17
 """Most that is handed to the system at once."""
 
+AHEAD_BYTES = 1 << 15
+"""Most that is read beyond what is asked for: a short message comes in one piece."""
+
 
 @dataclass(frozen=True)
 class Welcome:
@@ -59,6 +62,8 @@ class Wire:
         self._timeout_s: float | None = None
         self._open = True
         self._handed_bytes = 0
+        self._ahead = memoryview(bytearray(AHEAD_BYTES))
+        self._ahead_at = self._ahead_end = 0
         self.heard_s = self.fed_s = time.monotonic()
         if self._tls:
             end.setblocking(False)
@@ -75,11 +80,20 @@ class Wire:
         while views:
             taken = self._send_some(_first(views))
             self._handed_bytes += taken if counts else 0
-            while views and taken >= len(views[0]):
-                taken -= len(views[0])
-                del views[0]
-            if taken:
-                views[0] = views[0][taken:]
+            views = _without(views, taken)
+
+    def send_now(self, parts: Sequence[Buffer]) -> list[memoryview]:
+        """Send as much as the system takes without waiting; return what is left. Raises OSError."""
+        views = [memoryview(part).cast("B") for part in parts if memoryview(part).nbytes]
+        flag = getattr(socket, "MSG_DONTWAIT", None)
+        if self._tls or flag is None or not hasattr(self._end, "sendmsg"):
+            return views
+        try:
+            taken = self._end.sendmsg(views, (), flag)
+        except BlockingIOError:
+            return views
+        self._handed_bytes += taken
+        return _without(views, taken)
 
     def receive(self, limit_bytes: int) -> tuple[Header, bytearray]:
         """Return the next message. Raises OSError where the connection ends, LinkError (AS81x) for what is no message of ours."""
@@ -118,15 +132,27 @@ class Wire:
     def _exactly(self, size: int, *, is_body: bool = False) -> bytearray:
         data = bytearray(size)
         view = memoryview(data)
-        at = 0
+        at = self._take(view)
         while at < size:
-            came = self._receive_some(view[at:])
+            direct = size - at >= AHEAD_BYTES
+            came = self._receive_some(view[at:] if direct else self._ahead)
             if not came:
                 raise ConnectionError("the server closed the connection")
             self.heard_s = time.monotonic()
+            if direct:
+                at += came
+            else:
+                self._ahead_at, self._ahead_end = 0, came
+                at += self._take(view[at:])
             self.fed_s = self.heard_s if is_body else self.fed_s
-            at += came
         return data
+
+    def _take(self, view: memoryview) -> int:
+        """Fill a buffer with what was read ahead, as far as it goes; return how many bytes."""
+        size = min(len(view), self._ahead_end - self._ahead_at)
+        view[:size] = self._ahead[self._ahead_at : self._ahead_at + size]
+        self._ahead_at += size
+        return size
 
     def _send_some(self, views: list[memoryview]) -> int:
         if self._tls:
@@ -222,6 +248,16 @@ def _drop(wire: Wire | None, end: socket.socket | None) -> None:
         wire.release()
     elif end is not None:
         end.close()
+
+
+def _without(views: list[memoryview], size: int) -> list[memoryview]:
+    """Return buffers without their first bytes."""
+    left: list[memoryview] = []
+    for view in views:
+        if size < len(view):
+            left.append(view[size:])
+        size = max(0, size - len(view))
+    return left
 
 
 def _first(views: list[memoryview]) -> list[memoryview]:
