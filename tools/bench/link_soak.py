@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -171,7 +171,7 @@ def soak(seconds: float, clients: int, seed: int, json_path: Path | None) -> Non
     exits = ", ".join(f"{code}: {times}" for code, times in sorted(processes.server_exits.items()))
     click.echo(f"exit codes of the servers: {exits}; most memory of one {processes.peak_server_rss_bytes / 1e6:.0f} MB")
     if json_path is not None:
-        found = {"seconds": taken_s, "events": processes.events, **asdict(counted)}
+        found = {"seconds": taken_s, "events": processes.events, **vars(counted)}
         json_path.write_text(json.dumps(found, indent=1) + "\n")
 
 

@@ -42,7 +42,7 @@ class Server:
         self.max_request_bytes = settings.max_samples * (2 * bundle.bytes_per_sample + SLACK_BYTES) + SLACK_BYTES
         self.connections: set[Connection] = set()
         self.draining = False
-        self._free_bytes = max(settings.memory_bytes, self.max_request_bytes)
+        self.free_bytes = max(settings.memory_bytes, self.max_request_bytes)
         self._starved: deque[Connection] = deque()
         self.loop = asyncio.get_running_loop()
         self.batcher = Batcher(half, settings.max_batch, settings.max_wait_s, settings.queue, self.metrics.ran, settings.workers)
@@ -86,15 +86,15 @@ class Server:
 
     def take_memory(self, connection: Connection, nbytes: int) -> bool:
         """Take memory for a body; False where there is too little: the connection is told once there may be enough."""
-        if nbytes <= self._free_bytes:
-            self._free_bytes -= nbytes
+        if nbytes <= self.free_bytes:
+            self.free_bytes -= nbytes
             return True
         self._starved.append(connection)
         return False
 
     def give_memory(self, nbytes: int) -> None:
         """Give back what a body took."""
-        self._free_bytes += nbytes
+        self.free_bytes += nbytes
         for _ in range(len(self._starved)):
             self.loop.call_soon(self._starved.popleft().go_on)
 

@@ -1,0 +1,1 @@
+from tools.bench.link_fuzz_client import *
