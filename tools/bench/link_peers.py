@@ -1,13 +1,15 @@
 """What the link is measured against: a plain socket and XML-RPC, and a client that asks all of them in turn.
 
-`python -m autosplitc.bench.link_peers socket|xmlrpc HOST BYTES` serves until it is ended, its port on the first line;
-`python -m autosplitc.bench.link_peers ask` reads its orders as JSON from stdin and prints times as JSON.
+`python -m autosplitc.bench.link_peers socket|graph|xmlrpc HOST FOLDER` serves until it is ended, its port on the first line; `socket`
+throws the payload away, `graph` runs the bundle's cloud half on it. `python -m autosplitc.bench.link_peers ask` reads its orders as JSON
+from stdin and prints times as JSON.
 """
 
 from __future__ import annotations
 
 import json
 import socket
+import struct
 import sys
 import time
 import xmlrpc.client
@@ -22,6 +24,7 @@ from autosplitc.runtime.bundle import Bundle
 from autosplitc.runtime.client_link import Link
 from autosplitc.runtime.client_settings import ClientSettings
 from autosplitc.runtime.client_wire import Hello
+from autosplitc.runtime.cloud import CloudHalf
 
 REPLY_BYTES = 100
 """Of the plain servers; a result with ten f32 takes as much."""
@@ -43,17 +46,22 @@ class _Rpc:
         return self._reply
 
 
-def serve_socket(host: str, nbytes: int) -> None:
-    """Answer every `nbytes` that come with `REPLY_BYTES`, one client after the other."""
+def serve_socket(host: str, folder: str, *, runs: bool) -> None:
+    """Answer every payload that comes with `REPLY_BYTES`, the seconds that the graph took first; one client after the other."""
+    bundle = Bundle.load(Path(folder))
+    half = CloudHalf(bundle, threads=1) if runs else None
     listener = socket.create_server((host, 0))
     print(listener.getsockname()[1], flush=True)
-    data, reply = bytearray(nbytes), bytes(REPLY_BYTES)
+    data = bytearray(bundle.bytes_per_sample)
     while True:
         end, _ = listener.accept()
         end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with end:
             while _filled(end, data):
-                end.sendall(reply)
+                started_s = time.perf_counter()
+                if half is not None:
+                    half.infer(np.frombuffer(data, np.uint8)[np.newaxis])
+                end.sendall(struct.pack("<d", time.perf_counter() - started_s).ljust(REPLY_BYTES, b"\0"))
 
 
 def serve_xmlrpc(host: str) -> None:
@@ -67,16 +75,17 @@ def serve_xmlrpc(host: str) -> None:
 def ask(orders: dict[str, Any]) -> dict[str, list[float]]:
     """Send payloads to all peers in turn; return seconds of each round trip, those of ours without the server's own.
 
-    orders: host, nbytes, repeats, warmup, ports by peer (`ours`, `socket`, `xmlrpc`), folder of the bundle that ours serves.
+    orders: host, nbytes, repeats, block (round trips with a peer before the next one), warmup (not counted), ports by
+    peer, folder of the bundle that ours serves.
     """
     payload = np.random.default_rng(0).integers(0, 256, orders["nbytes"], np.uint8).tobytes()
     made = {name: _ASKS[name](orders, port, payload) for name, port in orders["ports"].items()}
     times_s: dict[str, list[float]] = {name: [] for name in made}
-    for i in range(orders["warmup"] + orders["repeats"]):
+    while min(map(len, times_s.values())) < orders["repeats"]:
         for name, once in made.items():
-            seconds = once()
-            if i >= orders["warmup"]:
-                times_s[name].append(seconds)
+            for _ in range(orders["warmup"]):
+                once()
+            times_s[name] += [once() for _ in range(orders["block"])]
     return times_s
 
 
@@ -103,7 +112,7 @@ def _socket(orders: dict[str, Any], port: int, payload: bytes) -> Callable[[], f
         end.sendall(payload)
         if not _filled(end, reply):
             raise ConnectionError("the plain server closed the connection")
-        return time.perf_counter() - started_s
+        return time.perf_counter() - started_s - struct.unpack_from("<d", reply)[0]
 
     return once
 
@@ -119,7 +128,7 @@ def _xmlrpc(orders: dict[str, Any], port: int, payload: bytes) -> Callable[[], f
     return once
 
 
-_ASKS = {"ours": _ours, "socket": _socket, "xmlrpc": _xmlrpc}
+_ASKS = {"ours": _ours, "socket": _socket, "graph": _socket, "xmlrpc": _xmlrpc}
 
 
 def _filled(end: socket.socket, data: bytearray) -> bool:
@@ -137,8 +146,8 @@ def main(words: list[str]) -> None:
     """Serve, or ask."""
     if words[0] == "ask":
         print(json.dumps(ask(json.load(sys.stdin))))
-    elif words[0] == "socket":
-        serve_socket(words[1], int(words[2]))
+    elif words[0] in ("socket", "graph"):
+        serve_socket(words[1], words[2], runs=words[0] == "graph")
     else:
         serve_xmlrpc(words[1])
 

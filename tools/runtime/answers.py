@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     Reply: TypeAlias = Callable[[Sequence[Buffer]], None]
     """Takes the frame that answers a request; an empty one where it was cancelled."""
 
+    Outcome: TypeAlias = tuple[list[Buffer], ServerTimes | None] | Exception
+    """The frame of a result, and the times in it; an empty frame where it was cancelled; or what went wrong."""
+
     class Cancellable(Protocol):
         """Work that is under way."""
 
@@ -60,8 +63,8 @@ class Asked:
 class Answers:
     """Answers requests with the cloud half of a bundle; of one event loop."""
 
-    def __init__(self, settings: ServerSettings, bundle: Bundle, batcher: Batcher, metrics: Metrics) -> None:
-        """Open the gate."""
+    def __init__(self, settings: ServerSettings, bundle: Bundle, batcher: Batcher, metrics: Metrics, is_alone: Callable[[], bool]) -> None:
+        """Open the gate. is_alone: whether no other client would wait while the loop itself runs a short graph."""
         self._settings = settings
         self._bundle = bundle
         self._batcher = batcher
@@ -107,20 +110,10 @@ class Answers:
         except BaseException:
             self._gate.leave(asked.samples)
             raise
-        future.add_done_callback(lambda done: self._on_made(asked, done))
+        future.add_done_callback(lambda done: self._loop.call_soon_threadsafe(self._finish, asked, _outcome(asked, done)))
         return future
 
-    def _on_made(self, asked: Asked, done: Future[Made]) -> None:
-        """Frame what the batcher made, in its thread, and hand it to the loop."""
-        outcome: tuple[list[Buffer], ServerTimes | None] | Exception = [], None
-        try:
-            if not done.cancelled():
-                outcome = _framed(asked, done.result())
-        except Exception as error:
-            outcome = error
-        self._loop.call_soon_threadsafe(self._finish, asked, outcome)
-
-    def _finish(self, asked: Asked, outcome: tuple[list[Buffer], ServerTimes | None] | Exception) -> None:
+    def _finish(self, asked: Asked, outcome: Outcome) -> None:
         self._gate.leave(asked.samples)
         if isinstance(outcome, Exception):
             asked.reply(self.refusal(asked.request_id, outcome))
@@ -175,6 +168,14 @@ class Answers:
             return np.stack([np.frombuffer(decode(codec, sample, size, picture), np.uint8) for sample in samples])
 
         return await self._loop.run_in_executor(self._decoders, decoded)
+
+
+def _outcome(asked: Asked, done: Future[Made]) -> Outcome:
+    """Return what a job came to; its frame is made in the thread that ran it."""
+    try:
+        return ([], None) if done.cancelled() else _framed(asked, done.result())
+    except Exception as error:
+        return error
 
 
 def _framed(asked: Asked, made: Made) -> tuple[list[Buffer], ServerTimes]:

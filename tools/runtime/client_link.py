@@ -53,7 +53,6 @@ class Link:
         self._welcome: Welcome | None = None
         self._sending = threading.Lock()
         self._left: list[memoryview] = []
-        self._draining = False
         self._pongs: list[int] = []
         self._pinged_s = 0.0
         self._closing = threading.Event()
@@ -117,7 +116,7 @@ class Link:
     def _use(self, wire: Wire, welcome: Welcome) -> None:
         """Send and receive on a connection until it ends."""
         with self._sending, self.requests.changed:
-            self._wire, self._welcome, self._draining, self._pinged_s = wire, welcome, False, 0.0
+            self._wire, self._welcome, self.requests.draining, self._pinged_s = wire, welcome, False, 0.0
             self._left = []
             self._pongs.clear()
             self.trouble = None
@@ -151,12 +150,12 @@ class Link:
                 return True
         requests = self.requests
         with requests.changed:
-            if self._wire is not wire or self._closing.is_set() or (self._draining and not requests.in_flight):
+            if self._wire is not wire or self._closing.is_set() or (requests.draining and not requests.in_flight):
                 return False
             now_s = time.monotonic()
             until_s = max(wire.heard_s, self._pinged_s) + self.settings.heartbeat_s
             moment_s = requests.next_moment_s()
-            if moment_s is not None and not self._draining and requests.in_flight < self._window(welcome):
+            if moment_s is not None and not requests.draining and requests.in_flight < self._window(welcome):
                 until_s = min(until_s, moment_s)
             if not (self._left or self._pongs or until_s <= now_s):
                 requests.changed.wait(until_s - now_s)
@@ -181,7 +180,7 @@ class Link:
     def _next_message(self, wire: Wire, welcome: Welcome) -> list[Buffer]:
         """Return the next request as a frame, from here on in flight; nothing where none can be sent now."""
         with self.requests.changed:
-            gone = self._wire is not wire or self._closing.is_set() or self._draining
+            gone = self._wire is not wire or self._closing.is_set() or self.requests.draining
             request = None if gone else self.requests.next(self._window(welcome), time.monotonic())
         if request is None:
             return []
@@ -237,7 +236,7 @@ class Link:
             raise error_of(body)
         elif header.kind in (Kind.DRAIN, Kind.PING):
             with self.requests.changed:
-                self._draining = self._draining or header.kind is Kind.DRAIN
+                self.requests.draining = self.requests.draining or header.kind is Kind.DRAIN
                 self._pongs += [header.request_id] if header.kind is Kind.PING and len(self._pongs) < 16 else []
                 self.requests.changed.notify_all()
         elif header.kind is not Kind.PONG:
@@ -252,7 +251,7 @@ class Link:
             self.requests.finish(request, error)
             return
         with self.requests.changed:
-            self._draining = self._draining or error.code == "AS842"
+            self.requests.draining = self.requests.draining or error.code == "AS842"
         self.requests.put_off(request, time.monotonic() + self._pause_s(request.sends))
 
     def _end(self, wire_id: int, error: LinkError) -> None:
@@ -302,7 +301,7 @@ class Link:
     def _broken(self, wire: Wire, error: LinkError) -> None:
         """End a connection, for a reason."""
         with self.requests.changed:
-            if self._wire is wire and not self._draining:
+            if self._wire is wire and not self.requests.draining:
                 self.trouble = self.trouble or error
             self.requests.changed.notify_all()
         wire.close()

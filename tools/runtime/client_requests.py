@@ -68,6 +68,7 @@ class Requests:
     """Requests by where they are. Each ends once, with a reply or an error, whoever comes first; all methods may be called by any thread.
 
     Ids grow on every connection. A request keeps its id over connections; it gets another only where the connection is already past it.
+    draining: set where nothing more is to be sent on this connection.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -80,6 +81,7 @@ class Requests:
         self._flying: dict[int, Request] = {}
         self._numbers = 0
         self._blocked = 0
+        self.draining = False
         self._ids = 0
         self._last_id = 0
 
@@ -179,7 +181,7 @@ class Requests:
         else:
             request.future.set_exception(outcome)
         with self.changed:
-            if self._blocked or self._waiting or not self._flying:
+            if self._blocked or self._waiting or self.draining:
                 self.changed.notify_all()
 
     def take(self, chosen: Callable[[Request], bool]) -> list[Request]:
