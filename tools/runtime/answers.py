@@ -63,8 +63,8 @@ class Asked:
 class Answers:
     """Answers requests with the cloud half of a bundle; of one event loop."""
 
-    def __init__(self, settings: ServerSettings, bundle: Bundle, batcher: Batcher, metrics: Metrics, is_alone: Callable[[], bool]) -> None:
-        """Open the gate. is_alone: whether no other client would wait while the loop itself runs a short graph."""
+    def __init__(self, settings: ServerSettings, bundle: Bundle, batcher: Batcher, metrics: Metrics) -> None:
+        """Open the gate."""
         self._settings = settings
         self._bundle = bundle
         self._batcher = batcher
