@@ -18,6 +18,7 @@ _BENCHMARKS = {
     "measured": "measured",
     "models": "models",
     "paper": "paper",
+    "plates": "plates",
     "report": "report",
     "resnet50": "resnet50",
     "scalesim": "scalesim",

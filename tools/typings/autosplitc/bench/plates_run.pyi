@@ -1,0 +1,1 @@
+from tools.bench.plates_run import *

@@ -1,0 +1,1 @@
+from tools.zoo.plate_detector import *
