@@ -1,9 +1,9 @@
 """The paper's case study, a licence plate camera, end to end and measured: scenes are rendered, all else is real.
 
-Run with `autosplitc bench plates`. A detector finds the plate in a scene of 432 x 768 pixels, the plate is cut out, a recogniser reads it;
-both are released networks (`zoo:plate-detector`, `zoo:plates`). Rows as in the paper's Table 3. This machine, profiled, is camera and
-cloud; the link is shaped (namespaces with root, else a relay). Accuracy is taken over loopback, on every scene; latency over the shaped link, on
-the first few. The edge's limit lies between what the detector and what the recogniser need, so that the pair does not fit on it.
+Run with `autosplitc bench plates`. A detector finds the plate in a scene of 432 x 768 pixels, the plate is cut out, a recogniser reads it.
+Both are released networks (`zoo:plate-detector`, `zoo:plates`). Rows as in the paper's Table 3. This machine, profiled, is camera and
+cloud; the link is shaped (namespaces with root, else a relay). Accuracy is taken over loopback, on every scene; latency over the shaped
+link, on the first few. The edge's limit lies between what the detector and what the recogniser need: the pair does not fit on it.
 """
 
 from __future__ import annotations

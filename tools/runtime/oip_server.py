@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from .bundle import Bundle
 from .cloud import Batcher, CloudHalf
 from .errors import LinkError
+from .health import HealthServer
+from .metrics import Metrics
 from .oip_http import HttpConnection, HttpLimits, Memory, h11_module
 from .oip_service import Service
 from .server_settings import server_tls
@@ -32,8 +34,13 @@ class OipServer:
         self.settings = settings
         self.port = 0
         self.draining = False
-        batcher = Batcher(half, settings.max_batch, settings.max_wait_s, settings.queue, workers=settings.workers)
-        self.service = Service(batcher, settings.model, settings.token, settings.max_samples, is_ready=lambda: not self.draining)
+        self.http_port = 0
+        metrics = self.metrics = Metrics()
+        batcher = Batcher(half, settings.max_batch, settings.max_wait_s, settings.queue, metrics.ran, settings.workers)
+        self.service = Service(
+            batcher, settings.model, settings.token, settings.max_samples, is_ready=lambda: not self.draining, metrics=metrics
+        )
+        self._health: HealthServer | None = None
         body_bytes = settings.max_samples * (_JSON_BYTES * bundle.bytes_per_sample + 64) + _HEAD_BYTES
         waits = {"head_s": settings.handshake_s, "body_s": settings.body_s, "send_s": settings.write_s}
         self._limits = HttpLimits(_HEAD_BYTES, body_bytes, slowest_bytes_per_s=settings.slowest_bytes_per_s, **waits)
@@ -49,6 +56,9 @@ class OipServer:
             self._server = await asyncio.start_server(
                 self._connected, settings.host, settings.port, ssl=tls, ssl_handshake_timeout=handshake_s, backlog=1024
             )
+            if settings.http is not None:
+                self._health = HealthServer(lambda: not self.draining, self._scraped)
+                self.http_port = await self._health.start(*settings.http)
         except OSError as error:
             message = f"cannot listen: {error.strerror or error}"
             raise LinkError("AS830", message, f"{settings.host}:{settings.port}", "another port") from None
@@ -61,11 +71,17 @@ class OipServer:
         connection = HttpConnection(self.service, self._limits, self._memory, reader, writer)
         task = asyncio.ensure_future(connection.serve())
         self._connections[connection] = task
+        self.metrics.connected(len(self._connections))
         try:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         finally:
             del self._connections[connection]
+            self.metrics.connected(len(self._connections))
+
+    def _scraped(self) -> bytes:
+        self.metrics.waits(self.service.batcher.waiting)
+        return self.metrics.text()
 
     async def drain(self) -> None:
         """Take no new clients, answer what is in flight, then close."""
@@ -86,6 +102,8 @@ class OipServer:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._health is not None:
+            await self._health.close()
         await asyncio.get_running_loop().run_in_executor(None, self.service.batcher.close)
 
 
@@ -114,6 +132,8 @@ async def _serve(settings: ServerSettings) -> int:
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     how = "https" if settings.certificate else "http"
     sys.stderr.write(f"serving {settings.folder} at {how}://{shown}:{server.port}/v2/models/{server.service.model}\n")
+    if server.http_port:
+        sys.stderr.write(f"health and metrics at http port {server.http_port}: /healthz /readyz /metrics\n")
     sys.stderr.flush()
     await stop.wait()
     sys.stderr.write("draining\n")

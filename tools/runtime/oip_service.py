@@ -7,7 +7,7 @@ import hmac
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -16,6 +16,7 @@ import numpy as np
 from .codecs import codec_id, decode
 from .errors import LinkError
 from .export_triton import model_name
+from .metrics import Metrics
 from .oip import InferRequest, error_message, json_message, read_request, response_message
 from .oip_tensors import BYTES, Tensor, datatype_of, malformed, tensor_of
 
@@ -51,7 +52,7 @@ class Service:
     """A served bundle. name: what the model is called, "" for the source model's name. token: what clients must show, None for none.
 
     max_samples: most in a request. deadline_s: how long a request may take that names no time of its own. is_ready: whether new requests
-    are taken.
+    are taken. metrics: what counts requests.
     """
 
     batcher: Batcher
@@ -60,6 +61,7 @@ class Service:
     max_samples: int = 1024
     deadline_s: float = 60.0
     is_ready: Callable[[], bool] = lambda: True
+    metrics: Metrics = field(default_factory=Metrics)
 
     @property
     def model(self) -> str:
@@ -71,8 +73,10 @@ class Service:
         try:
             return await self._answer(method, target, headers, body)
         except LinkError as error:
+            self.metrics.failed(error.code)
             return refusal(error)
         except Exception as error:  # a fault of ours must not leave the client without an answer
+            self.metrics.failed("AS849")
             sys.stderr.write(f"error[AS849]: {method} {target}: {type(error).__name__}: {error}\n")
             return refusal(LinkError("AS849", f"the server failed: {type(error).__name__}"))
 
@@ -139,6 +143,7 @@ class Service:
         decoded_s = time.monotonic()
         future = self.batcher.submit(payload, started_s + self._timeout_s(request), decoded_s - started_s)
         made: Made = await asyncio.wrap_future(future)
+        self.metrics.answered(made.times, time.monotonic() - started_s)
         outputs = [(tensor_of(output.name, made.outputs[names[output.name]]), output.binary) for output in wanted]
         return Reply(200, *response_message(self.model, VERSION, request.id, outputs))
 

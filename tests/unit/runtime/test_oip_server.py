@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -177,3 +179,17 @@ def test_damaged_requests_get_an_answer_or_an_end(serving: Serving, picture_bund
         assert set(statuses) <= {b"200", b"400", b"404", b"405", b"413", b"431"}
         assert len(statuses) > 100
         assert Caller(server.port).infer(tensor_of("payload", pixels(1)))[0] == 200
+
+
+def test_health_and_metrics_at_an_address_of_their_own(serving: Serving, picture_bundle: Path) -> None:
+    pytest.importorskip("prometheus_client")
+    with serving(replace(settings_for(picture_bundle), http=("127.0.0.1", 0))) as server:
+        assert Caller(server.port)("GET", "/v1")[0] == 404
+        for path, found in (("/healthz", "ok"), ("/readyz", "ready")):
+            with urlopen(f"http://127.0.0.1:{server.http_port}{path}", timeout=10) as answer:
+                assert answer.read().decode().strip() == found
+        with urlopen(f"http://127.0.0.1:{server.http_port}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+    assert any(line.startswith("autosplitc_failed_total{code=") and line.endswith("} 1.0") for line in lines)
+    assert "autosplitc_answered_total 0.0" in lines
+    assert "autosplitc_clients 1.0" in lines or "autosplitc_clients 0.0" in lines
