@@ -26,6 +26,7 @@ def compile(
     *,
     output: str | Path | None = None,
     force: bool = False,
+    emit_fallback: bool = False,
     calib: str | Path | None = None,
     evaluation: str | Path | None = None,
     preprocess: str = "none",
@@ -65,7 +66,7 @@ def compile(
     network: the uplink, such as `3mbps`, `3mbps,rtt=20ms,overhead=40B,packet=1500B`, `ble`, or a trace: `walk.csv,rtt=20ms`; 1 Mbps is
     10^6 bit/s (see docs/network.md).
     output: folder for the bundle; without it the bundle lies in a temporary folder until `Result.save`. force: write it into a folder
-    that holds other things.
+    that holds other things. emit_fallback: write the whole model for the edge beside the halves, for when the cloud is away.
     calib: samples for ranges, `.npz` with an array [samples, ...] for every input, `.npy` for a model with one, a folder of images, or
     `package.module:function` (see docs/data.md). Without it ranges come from seeded noise. evaluation: samples on which the emitted graphs
     are measured, with `labels` [samples] in the `.npz` where it has any. preprocess: what pictures' bytes go through, as `--preprocess`.
@@ -98,6 +99,7 @@ def compile(
         net=network,
         output=_path(output),
         force=force,
+        emit_fallback=emit_fallback,
         calib=None if calib is None else str(calib),
         evaluation=None if evaluation is None else str(evaluation),
         preprocess=preprocess,

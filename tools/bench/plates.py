@@ -39,7 +39,7 @@ MBPS = 3.0
 CALIBRATION = 16
 """Scenes."""
 
-RECOGNISER_MEMORY = "1MB"
+RECOGNISER_MEMORY = "300KB"
 """Of the edge, for the recogniser beside the detector: its int8 weights alone take more."""
 
 TINY = "1KB"

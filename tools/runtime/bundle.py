@@ -161,7 +161,8 @@ def session_of(path: Path, runtime: dict[str, Any], providers: Sequence[str] = (
         if wanted[0] not in session.get_providers():
             raise LinkError("AS805", f"{wanted[0]} cannot be used on this machine", hint="are its driver and libraries installed?")
         return session
-    raise LinkError("AS806", f"ONNX Runtime does not load the graph: {refused}", str(path))
+    hint = f"this is ONNX Runtime {onnxruntime.__version__}: a newer one, or compile with a lower --max-opset"
+    raise LinkError("AS806", f"ONNX Runtime does not load the graph: {refused}", str(path), hint)
 
 
 def _providers(asked: Sequence[str], known: Sequence[str]) -> list[str]:

@@ -114,3 +114,9 @@ def test_the_two_halves_run_in_stock_onnxruntime(result: Result) -> None:
     assert payload.shape == (4, result.best.payload_bytes)
     (logits,) = onnxruntime.InferenceSession(result.folder / "cloud.onnx").run(None, {payload_name: payload})
     assert logits.shape == (4, 10)
+
+
+def test_a_fallback_is_written_where_it_is_asked_for(tmp_path: Path) -> None:
+    made = autosplitc.compile("zoo:fashion", cut=["waist/clip"], emit_fallback=True, output=tmp_path / "out")
+    assert (tmp_path / "out" / "fallback.onnx").is_file()
+    assert (made.save(tmp_path / "copy") / "fallback.onnx").is_file()
