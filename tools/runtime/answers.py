@@ -6,8 +6,7 @@ import asyncio
 import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -15,26 +14,23 @@ from .admission import Gate
 from .codecs import decode
 from .errors import LinkError
 from .frames import CodecId, Kind, error_frame, frame
-from .tensors import read_request, result_body
+from .tensors import ServerTimes, read_request, result_body
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import Protocol, TypeAlias
 
     from numpy.typing import NDArray
 
     from .bundle import Bundle
     from .cloud import Batcher, Made
+    from .connection import Reply
     from .frames import Buffer, Header
     from .metrics import Metrics
     from .server_settings import ServerSettings
-    from .tensors import ServerTimes
-
-    Reply: TypeAlias = Callable[[Sequence[Buffer]], None]
-    """Takes the frame that answers a request; an empty one where it was cancelled."""
 
     Outcome: TypeAlias = tuple[list[Buffer], ServerTimes | None] | Exception
-    """The frame of a result, and the times in it; an empty frame where it was cancelled; or what went wrong."""
+    """The frame of a result, and the times in it; an empty frame where it was cancelled, or is sent already; or what went wrong."""
 
     class Cancellable(Protocol):
         """Work that is under way."""
@@ -48,8 +44,7 @@ SLACK_BYTES = 4096
 """What a request may take besides its samples."""
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """A request under way: started_s, entered_s: moments (`time.monotonic`) at which it was there and was let in; until_s: its deadline."""
 
     request_id: int
@@ -78,7 +73,7 @@ class Answers:
         self._decoders.shutdown(wait=False)
 
     def begin(self, header: Header, body: bytearray, reply: Reply) -> Cancellable | None:
-        """Answer a request: `reply` is called with the frame, now or later. Returns what goes on meanwhile."""
+        """Answer a request: `reply.end` is called with the frame, now or later. Returns what goes on meanwhile."""
         started_s = time.monotonic()
         size = self._bundle.bytes_per_sample
         try:
@@ -91,7 +86,7 @@ class Answers:
                 if self._gate.enter_now(len(samples)):
                     return self._run_now(asked, payload)
         except Exception as error:  # a fault of ours must not leave the client without an answer
-            reply(self.refusal(header.request_id, error))
+            reply.end(self.refusal(header.request_id, error))
             return None
         return self._loop.create_task(self._answer_later(asked, header.codec, samples, body))
 
@@ -116,10 +111,10 @@ class Answers:
     def _finish(self, asked: Asked, outcome: Outcome) -> None:
         self._gate.leave(asked.samples)
         if isinstance(outcome, Exception):
-            asked.reply(self.refusal(asked.request_id, outcome))
+            asked.reply.end(self.refusal(asked.request_id, outcome))
             return
         parts, times = outcome
-        asked.reply(parts)
+        asked.reply.end(parts)
         if times is not None:
             self._metrics.answered(times, time.monotonic() - asked.started_s)
 
@@ -129,7 +124,7 @@ class Answers:
         try:
             await self._enter(asked)
             try:
-                asked = replace(asked, entered_s=time.monotonic())
+                asked = asked._replace(entered_s=time.monotonic())
                 payload = await self._decoded(codec, samples, body)
                 future = self._batcher.submit(payload, asked.until_s, time.monotonic() - asked.entered_s)
                 parts, times = _framed(asked, await asyncio.wrap_future(future))
@@ -139,7 +134,7 @@ class Answers:
         except Exception as error:  # a fault of ours must not leave the client without an answer
             parts = self.refusal(asked.request_id, error)
         finally:
-            asked.reply(parts)
+            asked.reply.end(parts)
 
     async def _enter(self, asked: Asked) -> None:
         """Wait for room among the samples that are held. Raises LinkError: AS840 where none came in time, AS833 past the deadline."""
@@ -171,14 +166,17 @@ class Answers:
 
 
 def _outcome(asked: Asked, done: Future[Made]) -> Outcome:
-    """Return what a job came to; its frame is made in the thread that ran it."""
+    """Return what a job came to; its frame is made in the thread that ran it, and sent from there if it can be."""
     try:
-        return ([], None) if done.cancelled() else _framed(asked, done.result())
+        if done.cancelled():
+            return [], None
+        parts, times = _framed(asked, done.result())
+        return [] if asked.reply.send_now(parts) else parts, times
     except Exception as error:
         return error
 
 
 def _framed(asked: Asked, made: Made) -> tuple[list[Buffer], ServerTimes]:
     """Return the frame of a result, and the server's times in it."""
-    times = replace(made.times, queue_s=made.times.queue_s + asked.entered_s - asked.started_s)
+    times = ServerTimes(made.times.queue_s + asked.entered_s - asked.started_s, made.times.decode_s, made.times.cloud_s)
     return frame(Kind.RESULT, *result_body(made.outputs, times), request_id=asked.request_id), times

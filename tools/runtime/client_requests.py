@@ -7,7 +7,7 @@ import time
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import LinkError
 from .frames import CodecId
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from .frames import Buffer
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(NamedTuple):
     """What the cloud answered: the outputs it makes; its own times; seconds before the request was sent, and from then to the answer."""
 
     outputs: dict[str, NDArray[Any]]

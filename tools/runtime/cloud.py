@@ -7,7 +7,7 @@ import time
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     Arrays: TypeAlias = dict[str, NDArray[Any]]
 
 
-@dataclass(frozen=True)
-class Made:
+class Made(NamedTuple):
     """What a request came to: the model's outputs by the names of the manifest, and the seconds it took."""
 
     outputs: Arrays
@@ -166,10 +165,10 @@ class Batcher:
             jobs[0].future.set_exception(LinkError("AS843", f"the cloud graph failed: {reason}"))
             return
         taken_s = time.monotonic() - started_s
-        if self.on_batch is not None:
-            self.on_batch(sum(job.samples for job in jobs), taken_s)
         for index, job in enumerate(jobs):
             job.future.set_result(Made(outputs[index], ServerTimes(started_s - job.since_s, job.decode_s, taken_s)))
+        if self.on_batch is not None:
+            self.on_batch(sum(job.samples for job in jobs), taken_s)
 
     def _outputs(self, jobs: list[Job]) -> list[Arrays]:
         """Return the outputs of each job. Raises ValueError where a graph's outputs do not have a row for each sample."""

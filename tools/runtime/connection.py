@@ -6,15 +6,18 @@ import asyncio
 import json
 import socket
 import sys
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from .crc32c import Checksum
 from .errors import LinkError
 from .frames import HEADER_BYTES, Kind, check_body, error_frame, frame, read_header, read_text
+from .sender import Sender
+from .timers import Timers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .answers import Cancellable, Reply
+    from .answers import Cancellable
     from .frames import Buffer, Header
 
 
@@ -56,8 +59,23 @@ class Host(Protocol):
         ...
 
     def answer(self, header: Header, body: bytearray, reply: Reply) -> Cancellable | None:
-        """Answer a request: `reply` is called once with the frame, now or later. Returns what goes on meanwhile."""
+        """Answer a request: `reply.end` is called once, now or later. Returns what goes on meanwhile."""
         ...
+
+
+class Reply(NamedTuple):
+    """How a request is answered."""
+
+    connection: Connection
+    header: Header
+
+    def send_now(self, parts: Sequence[Buffer]) -> bool:
+        """Send the answer from any thread, if that takes no waiting; return whether it was sent."""
+        return self.connection.send_now(parts)
+
+    def end(self, parts: Sequence[Buffer]) -> None:
+        """End the request with its answer; with nothing where that was sent, or the request was cancelled. For the event loop alone."""
+        self.connection.on_answer(self.header, parts)
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -72,14 +90,16 @@ class Connection(asyncio.BufferedProtocol):
         self.welcomed = False
         self.in_flight = 0
         self._transport: asyncio.Transport | None = None
+        self._sender: Sender | None = None
         self._head = bytearray(HEADER_BYTES)
         self._header: Header | None = None
         self._body = bytearray()
         self._filled = 0
+        self._checksum = Checksum(b"")
         self._last_id = 0
         self._closing = False
         self._reserved_bytes = 0
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._timers = Timers(self._late)
         self._holds: set[str] = set()
         self._work: dict[int, Cancellable] = {}
 
@@ -87,10 +107,11 @@ class Connection(asyncio.BufferedProtocol):
         """Begin: a HELLO must come soon."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._sender = Sender(transport)
         end = transport.get_extra_info("socket")
         if end is not None:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self._time("read", self.host.handshake_s, "no HELLO came in time")
+        self._timers.set("read", self.host.handshake_s, "no HELLO came in time")
         try:
             self.host.opened(self)
         except LinkError as error:
@@ -99,7 +120,8 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget everything; requests in flight are answered to nobody."""
         del exc
-        self._untime("read", "write", "linger")
+        self._timers.end()
+        self._stop_sending()
         self._transport = None
         self._closing = True
         for work in tuple(self._work.values()):
@@ -120,13 +142,13 @@ class Connection(asyncio.BufferedProtocol):
         if self._closing:
             return
         self._filled += nbytes
-        if "read" not in self._timers:
-            self._time("read", self.host.body_s, "a header did not come in time")
         try:
             if self._header is None:
                 self._on_head()
             elif self._filled == len(self._body):
                 self._on_body()
+            else:
+                self._checksum.take(self._body, self._filled)
         except LinkError as error:
             self.refuse(error)
         except Exception as error:  # a fault of ours must not leave the client without a word
@@ -140,11 +162,11 @@ class Connection(asyncio.BufferedProtocol):
     def pause_writing(self) -> None:
         """Read nothing while the client does not take its answers; close if it never does."""
         self._hold("unread answers")
-        self._time("write", self.host.write_s, "answers were not read in time")
+        self._timers.set("write", self.host.write_s, "answers were not read in time")
 
     def resume_writing(self) -> None:
         """Go on reading."""
-        self._untime("write")
+        self._timers.clear("write")
         self.release("unread answers")
 
     def go_on(self) -> None:
@@ -157,8 +179,13 @@ class Connection(asyncio.BufferedProtocol):
 
     def send(self, parts: Sequence[Buffer]) -> None:
         """Send a frame, if the client is still there and was not told goodbye."""
-        if self._transport is not None and not self._closing:
-            self._transport.writelines(parts)
+        if self._sender is not None and not self._closing:
+            self._sender.send(parts)
+
+    def send_now(self, parts: Sequence[Buffer]) -> bool:
+        """Send a frame from any thread, as `Sender.send_now`."""
+        sender = self._sender
+        return sender is not None and sender.send_now(parts)
 
     def refuse(self, error: LinkError) -> None:
         """Tell what is wrong, and close."""
@@ -174,14 +201,23 @@ class Connection(asyncio.BufferedProtocol):
         if transport is None or self._closing:
             return
         self._closing = True
-        self._untime("read", "write")
-        self._timers["linger"] = asyncio.get_running_loop().call_later(LINGER_S, self.abort)
+        self._stop_sending()
+        self._timers.clear("read", "write")
+        self._timers.set("linger", LINGER_S, "")
         self._holds.clear()
         transport.resume_reading()
         if transport.can_write_eof():
             transport.write_eof()
         else:
             transport.close()
+
+    def on_answer(self, header: Header, parts: Sequence[Buffer]) -> None:
+        """Send the answer to a request, or what is left of it, and go on."""
+        self._work.pop(header.request_id, None)
+        self.send(parts)
+        self.in_flight -= 1
+        self._give(header.length)
+        self.release("requests in flight")
 
     def abort(self) -> None:
         """Close now."""
@@ -190,6 +226,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def release(self, reason: str) -> None:
         """Read again, unless there is another reason not to."""
+        if reason not in self._holds:
+            return
         self._holds.discard(reason)
         if not self._holds and self._transport is not None and not self._closing:
             self._transport.resume_reading()
@@ -201,6 +239,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def _on_head(self) -> None:
         if self._filled < HEADER_BYTES:
+            if "read" not in self._timers:
+                self._timers.set("read", self.host.body_s, "a header did not come in time")
             return
         header = read_header(self._head, self.host.max_request_bytes)
         if self.welcomed != (header.kind is not Kind.HELLO) or header.kind in (Kind.WELCOME, Kind.RESULT, Kind.ERROR):
@@ -209,16 +249,17 @@ class Connection(asyncio.BufferedProtocol):
         if self.host.take_memory(self, header.length):
             self._begin_body(header)
         else:
-            self._untime("read")
+            self._timers.clear("read")
             self._hold("memory")
 
     def _begin_body(self, header: Header) -> None:
         self._reserved_bytes = header.length
         self._body, self._filled = bytearray(header.length), 0
+        self._checksum = Checksum(header.checked)
         if self.welcomed:
-            self._time("read", self.host.body_s + header.length / self.host.slowest_bytes_per_s, "a body did not come in time")
+            self._timers.set("read", self.host.body_s + header.length / self.host.slowest_bytes_per_s, "a body did not come in time")
         elif "read" not in self._timers:
-            self._time("read", self.host.handshake_s, "no HELLO came in time")
+            self._timers.set("read", self.host.handshake_s, "no HELLO came in time")
         if not header.length:
             self._on_body()
 
@@ -227,10 +268,10 @@ class Connection(asyncio.BufferedProtocol):
         assert header is not None
         self._header, self._body, self._filled = None, bytearray(), 0
         self._reserved_bytes = 0
-        self._untime("read")
+        self._timers.clear("read")
         kept = False
         try:
-            check_body(header, body)
+            check_body(header, body, self._checksum)
             kept = header.kind is Kind.REQUEST
             if kept:
                 self._on_request(header, body)
@@ -256,32 +297,20 @@ class Connection(asyncio.BufferedProtocol):
         self.in_flight += 1
         if self.in_flight >= self.host.max_in_flight:
             self._hold("requests in flight")
-        work = self.host.answer(header, body, lambda parts: self._on_answer(header, parts))
+        work = self.host.answer(header, body, Reply(self, header))
         if work is not None:
             self._work[header.request_id] = work
 
-    def _on_answer(self, header: Header, parts: Sequence[Buffer]) -> None:
-        """Send the answer to a request, and go on."""
-        self._work.pop(header.request_id, None)
-        if parts:
-            self.send(parts)
-        self.in_flight -= 1
-        self._give(header.length)
-        self.release("requests in flight")
+    def _stop_sending(self) -> None:
+        if self._sender is not None:
+            self._sender.end()
 
     def _give(self, nbytes: int) -> None:
         if nbytes:
             self.host.give_memory(nbytes)
 
-    def _time(self, timer: str, seconds: float, what: str) -> None:
-        self._untime(timer)
-        self._timers[timer] = asyncio.get_running_loop().call_later(seconds, self._late, what)
-
-    def _untime(self, *timers: str) -> None:
-        for timer in timers:
-            handle = self._timers.pop(timer, None)
-            if handle is not None:
-                handle.cancel()
-
     def _late(self, what: str) -> None:
-        self.refuse(LinkError("AS834", what))
+        if self._closing:
+            self.abort()
+        else:
+            self.refuse(LinkError("AS834", what))

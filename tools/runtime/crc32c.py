@@ -33,6 +33,9 @@ COLUMNS = (64, 4096)
 
 LONG_BYTES = 65536
 
+STEP_BYTES = 16384
+"""How much `Checksum` waits for."""
+
 
 def crc32c(*parts: Buffer) -> int:
     """Return the CRC32C of the parts, one after the other."""
@@ -43,6 +46,37 @@ def crc32c(*parts: Buffer) -> int:
     for part in parts:
         crc = extend(crc, part if isinstance(part, bytes) else bytes(part))
     return crc
+
+
+class Checksum:
+    """The CRC32C of a buffer that fills bit by bit, behind some bytes that are there already.
+
+    What has come is taken in while the rest is on its way, so little is left to do at the end; without the package all is done then.
+    """
+
+    def __init__(self, before: bytes) -> None:
+        """Begin with the bytes that stand before the buffer."""
+        self._before = before
+        self._extend = _packaged()
+        self._crc = self._extend(0, before) if self._extend is not None else 0
+        self._taken = 0
+
+    def take(self, data: bytearray, filled: int) -> None:
+        """Take in the buffer's first bytes, if enough have come since."""
+        if filled - self._taken >= STEP_BYTES:
+            self._take(data, filled)
+
+    def value(self, data: bytearray) -> int:
+        """Return the CRC32C of everything, now that the buffer is full."""
+        if self._extend is None:
+            return crc32c_numpy(self._before, data)
+        self._take(data, len(data))
+        return self._crc
+
+    def _take(self, data: bytearray, filled: int) -> None:
+        if self._extend is not None:
+            self._crc = self._extend(self._crc, bytes(memoryview(data)[self._taken : filled]))
+            self._taken = filled
 
 
 @lru_cache(maxsize=32)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from .crc32c import crc32c
 from .errors import LinkError
@@ -14,6 +13,8 @@ from .errors import LinkError
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import TypeAlias
+
+    from .crc32c import Checksum
 
     Buffer: TypeAlias = bytes | bytearray | memoryview
 
@@ -52,8 +53,11 @@ class CodecId(IntEnum):
     JPEG = 3
 
 
-@dataclass(frozen=True)
-class Header:
+_KINDS = {int(kind): kind for kind in Kind}
+_CODECS = {int(codec): codec for codec in CodecId}
+
+
+class Header(NamedTuple):
     """What stands before a body.
 
     request_id: 0 where a message belongs to no request. deadline_ms: 0 for none. length: bytes of the body. checked: the header's
@@ -97,7 +101,7 @@ def read_header(data: Buffer, limit: int) -> Header:
     """
     if len(data) != HEADER_BYTES:
         raise LinkError("AS810", f"a header has {HEADER_BYTES} bytes, not {len(data)}")
-    magic, version, kind, codec, flags, request_id, deadline_ms, length, crc = HEADER.unpack(data)
+    magic, version, number, codec_number, flags, request_id, deadline_ms, length, crc = HEADER.unpack(data)
     if magic != MAGIC:
         raise LinkError(
             "AS810",
@@ -110,21 +114,22 @@ def read_header(data: Buffer, limit: int) -> Header:
             f"the other side speaks version {version} of the wire format, this one version {VERSION}",
             hint="the same autosplitc on both sides",
         )
-    try:
-        known = Kind(kind), CodecId(codec)
-    except ValueError as error:
-        raise LinkError("AS812", f"a frame that is not known: {error}") from None
+    kind, codec = _KINDS.get(number), _CODECS.get(codec_number)
+    if kind is None or codec is None:
+        what = f"kind {number}" if kind is None else f"codec {codec_number}"
+        raise LinkError("AS812", f"a frame of {what}, which is not known")
     if flags:
         raise LinkError("AS812", f"a frame with flags that are not known: {flags:#04x}")
-    most = limit if known[0] in (Kind.REQUEST, Kind.RESULT) else min(limit, TEXT_LIMIT)
+    most = limit if kind in (Kind.REQUEST, Kind.RESULT) else min(limit, TEXT_LIMIT)
     if length > most:
-        raise LinkError("AS813", f"a {known[0].name} of {length:,} bytes: {most:,} is the most")
-    return Header(*known, flags, request_id, deadline_ms, length, crc, bytes(data[:CHECKED_BYTES]))
+        raise LinkError("AS813", f"a {kind.name} of {length:,} bytes: {most:,} is the most")
+    return Header(kind, codec, flags, request_id, deadline_ms, length, crc, bytes(data[:CHECKED_BYTES]))
 
 
-def check_body(header: Header, body: Buffer) -> None:
-    """Check that a body arrived whole. Raises LinkError: AS814."""
-    if memoryview(body).nbytes != header.length or crc32c(header.checked, body) != header.crc:
+def check_body(header: Header, body: bytearray, checksum: Checksum | None = None) -> None:
+    """Check that a body arrived whole; `checksum`: what has been summed of it already. Raises LinkError: AS814."""
+    crc = crc32c(header.checked, body) if checksum is None else checksum.value(body)
+    if len(body) != header.length or crc != header.crc:
         raise LinkError("AS814", f"a {header.kind.name} was damaged on the way: its checksum differs")
 
 

@@ -23,7 +23,8 @@ from .server_settings import ServerSettings, server_tls
 if TYPE_CHECKING:
     import ssl
 
-    from .answers import Cancellable, Reply
+    from .answers import Cancellable
+    from .connection import Reply
     from .frames import Header
 
 
@@ -126,10 +127,10 @@ class Server:
         }
 
     def answer(self, header: Header, body: bytearray, reply: Reply) -> Cancellable | None:
-        """Answer a request: `reply` is called with a RESULT or an ERROR, now or later. Returns what goes on meanwhile."""
+        """Answer a request: `reply.end` is called with a RESULT or an ERROR, now or later. Returns what goes on meanwhile."""
         if self.draining:
             error = LinkError("AS842", "the server is stopping", hint="send it again to another server, or later")
-            reply(self._answers.refusal(header.request_id, error))
+            reply.end(self._answers.refusal(header.request_id, error))
             return None
         return self._answers.begin(header, body, reply)
 

@@ -9,7 +9,7 @@ import struct
 from dataclasses import dataclass
 from itertools import accumulate
 from math import prod
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 DTYPES = ("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float16", "float32", "float64")
 """Element types of arrays; the place in this list, counted from 1, is the number on the wire. All are little-endian."""
+
+_DTYPES = tuple(np.dtype(name).newbyteorder("<") for name in DTYPES)
+_NUMBERS = {dtype: i + 1 for i, dtype in enumerate(_DTYPES)}
 
 MAX_RANK = 8
 
@@ -53,21 +56,22 @@ class Inline:
     nbytes: int
 
 
-@dataclass(frozen=True)
-class RequestBody:
+class RequestBody(NamedTuple):
     """Samples of the payload, each as it was sent (compressed, where the frame names a codec), and the inline fields, if any."""
 
     samples: tuple[memoryview, ...]
     inline: tuple[Inline, ...] = ()
 
 
-@dataclass(frozen=True)
-class ServerTimes:
+class ServerTimes(NamedTuple):
     """Seconds that a request took in the server: waiting, decoding, in the cloud graph."""
 
     queue_s: float = 0.0
     decode_s: float = 0.0
     cloud_s: float = 0.0
+
+
+NO_TIMES = ServerTimes()
 
 
 def request_body(payloads: Sequence[Buffer], inline: Sequence[Inline] = ()) -> list[Buffer]:
@@ -114,18 +118,18 @@ def _read_inline(view: memoryview) -> tuple[Inline, ...]:
     return tuple(found)
 
 
-def result_body(arrays: Mapping[str, NDArray[Any]], times: ServerTimes = ServerTimes()) -> list[Buffer]:
+def result_body(arrays: Mapping[str, NDArray[Any]], times: ServerTimes = NO_TIMES) -> list[Buffer]:
     """Return the parts of a result's body. Raises ValueError for names, ranks and element types that have no place in it."""
-    micros = (min(round(seconds * 1e6), 0xFFFFFFFF) for seconds in (times.queue_s, times.decode_s, times.cloud_s))
+    micros = [min(round(seconds * 1e6), 0xFFFFFFFF) for seconds in (times.queue_s, times.decode_s, times.cloud_s)]
     heads: list[bytes] = [_RESULT.pack(*micros, len(arrays), 0)]
     data: list[Buffer] = []
     for name, array in arrays.items():
-        text, kind = name.encode(), array.dtype.name
-        if len(text) > 0xFFFF or array.ndim > MAX_RANK or kind not in DTYPES:
-            raise ValueError(f"array {name!r} of type {kind} and rank {array.ndim} has no place in a result")
-        head = _ARRAY.pack(len(text), DTYPES.index(kind) + 1, array.ndim, array.nbytes)
+        text, number = name.encode(), _NUMBERS.get(array.dtype.newbyteorder("<"))
+        if len(text) > 0xFFFF or array.ndim > MAX_RANK or number is None:
+            raise ValueError(f"array {name!r} of type {array.dtype.name} and rank {array.ndim} has no place in a result")
+        head = _ARRAY.pack(len(text), number, array.ndim, array.nbytes)
         heads.append(head + struct.pack(f"<{array.ndim}Q", *array.shape) + text)
-        data.append(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes())
+        data.append(array.astype(_DTYPES[number - 1], copy=False).tobytes())
     return [b"".join(heads), *data]
 
 
@@ -134,7 +138,7 @@ def read_result(body: Buffer) -> tuple[dict[str, NDArray[Any]], ServerTimes]:
     view = memoryview(body).cast("B")
     queue, decode, cloud, count, _ = _RESULT.unpack(_piece(view, 0, _RESULT.size))
     at = _RESULT.size
-    heads: list[tuple[str, str, tuple[int, ...], int]] = []
+    heads: list[tuple[str, np.dtype[Any], tuple[int, ...], int]] = []
     for _ in range(count):
         name_bytes, kind, rank, nbytes = cast("tuple[int, int, int, int]", _ARRAY.unpack(_piece(view, at, _ARRAY.size)))
         if not 0 < kind <= len(DTYPES) or rank > MAX_RANK:
@@ -142,14 +146,13 @@ def read_result(body: Buffer) -> tuple[dict[str, NDArray[Any]], ServerTimes]:
         at += _ARRAY.size
         shape = struct.unpack(f"<{rank}Q", _piece(view, at, 8 * rank))
         at += 8 * rank
-        heads.append((_name(_piece(view, at, name_bytes)), DTYPES[kind - 1], shape, nbytes))
+        heads.append((_name(_piece(view, at, name_bytes)), _DTYPES[kind - 1], shape, nbytes))
         at += name_bytes
     arrays: dict[str, NDArray[Any]] = {}
-    for name, kind, shape, nbytes in heads:
-        if prod(shape) * np.dtype(kind).itemsize != nbytes or name in arrays:
+    for name, dtype, shape, nbytes in heads:
+        if prod(shape) * dtype.itemsize != nbytes or name in arrays:
             raise LinkError("AS816", f"array {name!r} of shape {shape} does not take {nbytes:,} bytes, or comes twice")
-        raw = np.frombuffer(_piece(view, at, nbytes), np.uint8).copy()
-        arrays[name] = raw.view(np.dtype(kind).newbyteorder("<")).astype(kind, copy=False).reshape(shape)
+        arrays[name] = np.frombuffer(_piece(view, at, nbytes), dtype).reshape(shape).astype(dtype.newbyteorder("="))
         at += nbytes
     if at != len(view):
         raise LinkError("AS816", f"a result of {len(view):,} bytes says that it has {at:,}")
