@@ -95,7 +95,7 @@ def _ours(orders: dict[str, Any], port: int, payload: bytes) -> Callable[[], flo
 
     def once() -> float:
         started_s = time.perf_counter()
-        reply = link.submit([payload]).result()
+        reply = link.ask([payload]).result()
         taken_s = time.perf_counter() - started_s
         return taken_s - reply.times.queue_s - reply.times.decode_s - reply.times.cloud_s
 

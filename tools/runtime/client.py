@@ -33,6 +33,10 @@ if TYPE_CHECKING:
             """Send samples; return what will hold the reply, or a LinkError."""
             ...
 
+        def ask(self, samples: Sequence[Buffer], codec: CodecId) -> Future[Reply]:
+            """As `submit`, for a caller that waits; the thread may be made use of until the reply is there."""
+            ...
+
         def close(self) -> None:
             """End what is under way with AS835."""
             ...
@@ -99,20 +103,11 @@ class Client:
 
         Waits where as many frames are under way as may be; without `block`, raises LinkError (AS836) there. Raises as `EdgeHalf.run` does.
         """
-        started_s = time.perf_counter()
-        made = self.edge.run(inputs)
-        answer: Future[Answer] = Future()
-        answer.set_running_or_notify_cancel()
-        if self.link is None:
-            answer.set_result(Answer(self._ordered(made.outputs), "edge", made.edge_s, total_s=time.perf_counter() - started_s))
-            return answer
-        reply = self.link.submit(made.samples, self.edge.codec, block=block)
-        reply.add_done_callback(lambda done: self._ended(answer, done, inputs, made, started_s))
-        return answer
+        return self._begin(inputs, lambda link, samples: link.submit(samples, self.edge.codec, block=block))
 
     def infer(self, inputs: Mapping[str, NDArray[Any]]) -> Answer:
         """Return the answer to a frame. Raises LinkError as `submit` does, and what the request ends with."""
-        return self.submit(inputs).result()
+        return self._begin(inputs, lambda link, samples: link.ask(samples, self.edge.codec)).result()
 
     def close(self) -> None:
         """End; frames without an answer end with AS835."""
@@ -128,6 +123,19 @@ class Client:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Close."""
         self.close()
+
+    def _begin(self, inputs: Mapping[str, NDArray[Any]], send: Callable[[Sender, Sequence[Buffer]], Future[Reply]]) -> Future[Answer]:
+        """Run the edge half on a frame and send what it gives."""
+        started_s = time.perf_counter()
+        made = self.edge.run(inputs)
+        answer: Future[Answer] = Future()
+        answer.set_running_or_notify_cancel()
+        if self.link is None:
+            answer.set_result(Answer(self._ordered(made.outputs), "edge", made.edge_s, total_s=time.perf_counter() - started_s))
+            return answer
+        reply = send(self.link, made.samples)
+        reply.add_done_callback(lambda done: self._ended(answer, done, inputs, made, started_s))
+        return answer
 
     def _ended(
         self, answer: Future[Answer], done: Future[Reply], inputs: Mapping[str, NDArray[Any]], made: EdgeResult, started_s: float

@@ -1,7 +1,8 @@
 """The client's side of the link: requests go out while there is room in flight, answers come back by their ids, connections are made anew.
 
-Three threads: one connects and sends, one receives, one looks at the clock. Results do not depend on what else runs, so a request that a
-broken connection left without an answer may be sent again; whichever way it ends, it ends once.
+Three threads: one connects and sends, one receives, one looks at the clock; callers do the work of the first two where that saves waking
+them. Results do not depend on what else runs, so a request that a broken connection left without an answer may be sent again; whichever
+way it ends, it ends once.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from .client_reader import Reader
 from .client_requests import Reply, Request, Requests
 from .client_settings import DEFAULTS, client_tls
 from .client_wire import Hello, Welcome, Wire, connect
-from .errors import LinkError
+from .errors import LinkError, again
 from .frames import CodecId, Kind, error_of, frame
 from .tensors import read_result, request_body
 
@@ -47,6 +49,7 @@ class Link:
         self.fails_fast = fails_fast
         self.requests = Requests(settings.window + (settings.queue if settings.keeps else 0))
         self.trouble: LinkError | None = None
+        self._reader = Reader(self._on_message, settings.max_result_bytes)
         self._tls = client_tls(address[0], settings)
         self._random = random.Random()
         self._wire: Wire | None = None
@@ -70,6 +73,24 @@ class Link:
 
         Waits for room where as many are under way as may be. Raises LinkError: AS836 there without `block`.
         """
+        future = self._begin(samples, codec, block=block)
+        self._reader.wake()
+        return future
+
+    def ask(self, samples: Sequence[Buffer], codec: CodecId = CodecId.NONE) -> Future[Reply]:
+        """As `submit`, for a caller that waits: reads from this thread until the request has ended, unless another thread is at it."""
+        future = self._begin(samples, codec, block=True)
+        wire = self._wire
+        if wire is not None:
+            try:
+                self._reader.attend(wire, future)
+            except (LinkError, OSError) as error:
+                self._broken(wire, error)
+            if self.requests.unfinished:
+                self._reader.wake()
+        return future
+
+    def _begin(self, samples: Sequence[Buffer], codec: CodecId, *, block: bool) -> Future[Reply]:
         body = request_body(samples)
         nbytes = sum(memoryview(part).nbytes for part in body)
 
@@ -91,6 +112,7 @@ class Link:
         self.requests.close(LinkError("AS835", "the client was closed before the answer came"))
         if self._wire is not None:
             self._wire.close()
+        self._reader.wake()
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join(self.settings.connect_s + 1)
@@ -129,10 +151,10 @@ class Link:
             while self._send_next(wire, welcome):
                 pass
         except OSError as error:
-            self._broken(wire, _lost(error))
+            self._broken(wire, error)
         wire.close()
         receiver.join()
-        with self._sending, self.requests.changed:
+        with self._reader.turn, self._sending, self.requests.changed:
             self._wire = None
             wire.release()
         self.requests.disconnected()
@@ -186,7 +208,8 @@ class Link:
             return []
         if request.nbytes > welcome.max_request_bytes:
             message = f"a request of {request.nbytes:,} bytes: the server takes {welcome.max_request_bytes:,}"
-            self._end(request.wire_id, LinkError("AS838", message))
+            if self.requests.answered(request.wire_id) is request:
+                self.requests.finish(request, LinkError("AS838", message))
             return []
         left_s = 0.0 if request.until_s is None else max(0.001, request.until_s - time.monotonic())
         deadline_ms = min(0xFFFFFFFF, int(left_s * 1000 + 0.999))
@@ -210,13 +233,9 @@ class Link:
     def _receive(self, wire: Wire) -> None:
         """Take in what comes on a connection until it ends."""
         try:
-            while True:
-                header, body = wire.receive(self.settings.max_result_bytes)
-                self._on_message(header, body)
-        except LinkError as error:
+            self._reader.run(wire)
+        except (LinkError, OSError) as error:
             self._broken(wire, error)
-        except OSError as error:
-            self._broken(wire, _lost(error))
 
     def _on_message(self, header: Header, body: bytearray) -> None:
         """Take in a message. Raises LinkError where the connection cannot go on."""
@@ -250,14 +269,9 @@ class Link:
         if error.code not in NOT_NOW or request.sends >= self.settings.max_sends:
             self.requests.finish(request, error)
             return
-        with self.requests.changed:
-            self.requests.draining = self.requests.draining or error.code == "AS842"
+        if error.code == "AS842":
+            self.requests.draining = True
         self.requests.put_off(request, time.monotonic() + self._pause_s(request.sends))
-
-    def _end(self, wire_id: int, error: LinkError) -> None:
-        request = self.requests.answered(wire_id)
-        if request is not None:
-            self.requests.finish(request, error)
 
     def _watch(self) -> None:
         """End requests that are due; give up connections on which nothing moves."""
@@ -292,23 +306,25 @@ class Link:
     def _late(self, request: Request) -> LinkError:
         """Return the error of a request that is due."""
         if self.is_down and self.trouble is not None:
-            return _again(self.trouble)
+            return again(self.trouble)
         what = "was sent" if request.sends else "was not even sent"
         reason = f"; {self.trouble.message}" if self.trouble is not None else ""
         message = f"no answer came within {self.settings.deadline_s:g} s (the request {what}{reason})"
         return LinkError("AS833", message, f"{self.address[0]}:{self.address[1]}", "--deadline, or a faster link")
 
-    def _broken(self, wire: Wire, error: LinkError) -> None:
+    def _broken(self, wire: Wire, error: LinkError | OSError) -> None:
         """End a connection, for a reason."""
+        if isinstance(error, OSError):
+            error = LinkError("AS831", f"the connection was lost: {error.strerror or error}")
         with self.requests.changed:
             if self._wire is wire and not self.requests.draining:
                 self.trouble = self.trouble or error
-            self.requests.changed.notify_all()
         wire.close()
         with self.requests.changed:
             if self._wire is wire:
                 self._wire = None
             self.requests.changed.notify_all()
+        self._reader.wake()
 
     def _on_trouble(self, error: LinkError) -> None:
         """Take in that the server cannot be reached, or refuses."""
@@ -323,7 +339,7 @@ class Link:
     def _fail_all(self) -> None:
         error = self.trouble or LinkError("AS831", "the server cannot be reached")
         for request in self.requests.take(lambda _: True):
-            self.requests.finish(request, _again(error))
+            self.requests.finish(request, again(error))
 
     def _give_up_often_sent(self) -> None:
         """End requests that were on so many connections which broke that they may be what breaks them."""
@@ -336,12 +352,3 @@ class Link:
         """Return how long to wait after so many failures in a row: twice as long each time, half of it by chance."""
         longest_s = min(self.settings.max_backoff_s, self.settings.backoff_s * 2.0 ** min(failures, 30))
         return longest_s * (0.5 + 0.5 * self._random.random())
-
-
-def _again(error: LinkError) -> LinkError:
-    """Return an error like another, for one more reader: a raised error collects where it went."""
-    return LinkError(error.code, error.message, error.where, error.hint)
-
-
-def _lost(error: OSError) -> LinkError:
-    return LinkError("AS831", f"the connection was lost: {error.strerror or error}")

@@ -64,6 +64,8 @@ class Wire:
         self._handed_bytes = 0
         self._ahead = memoryview(bytearray(AHEAD_BYTES))
         self._ahead_at = self._ahead_end = 0
+        self._header: Header | None = None
+        self._data, self._filled = bytearray(HEADER_BYTES), 0
         self.heard_s = self.fed_s = time.monotonic()
         if self._tls:
             end.setblocking(False)
@@ -95,12 +97,43 @@ class Wire:
         self._handed_bytes += taken
         return _without(views, taken)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody has ended the connection from this side."""
+        return self._open
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether `receive_until` and `wait_readable` may be called: not with TLS, which reads ahead of what it gives."""
+        return not self._tls
+
     def receive(self, limit_bytes: int) -> tuple[Header, bytearray]:
         """Return the next message. Raises OSError where the connection ends, LinkError (AS81x) for what is no message of ours."""
-        header = read_header(self._exactly(HEADER_BYTES), limit_bytes)
-        body = self._exactly(header.length, is_body=True)
+        message = self.receive_until(limit_bytes, None)
+        assert message is not None
+        return message
+
+    def receive_until(self, limit_bytes: int, until_s: float | None) -> tuple[Header, bytearray] | None:
+        """Return the next message, or None where it is not here by a moment (`time.monotonic`): the next call goes on with it.
+
+        Raises as `receive` does.
+        """
+        if self._header is None:
+            if not self._fill(until_s):
+                return None
+            self._header = read_header(self._data, limit_bytes)
+            self._data, self._filled = bytearray(self._header.length), 0
+        if not self._fill(until_s, is_body=True):
+            return None
+        header, body = self._header, self._data
+        self._header, self._data, self._filled = None, bytearray(HEADER_BYTES), 0
         check_body(header, body)
         return header, body
+
+    def wait_readable(self) -> None:
+        """Wait until there is something to receive, or the connection has ended."""
+        if self._ahead_at == self._ahead_end:
+            _ready(self._end, False, None)
 
     def acknowledged_bytes(self) -> int:
         """Return about how many bytes of what counts the other side's system has, or, where that is not told, this side's."""
@@ -129,23 +162,25 @@ class Wire:
         self.close()
         self._end.close()
 
-    def _exactly(self, size: int, *, is_body: bool = False) -> bytearray:
-        data = bytearray(size)
-        view = memoryview(data)
-        at = self._take(view)
-        while at < size:
-            direct = size - at >= AHEAD_BYTES
-            came = self._receive_some(view[at:] if direct else self._ahead)
+    def _fill(self, until_s: float | None, *, is_body: bool = False) -> bool:
+        """Fill the message's buffer; return whether it is full."""
+        view = memoryview(self._data)
+        self._filled += self._take(view[self._filled :])
+        while self._filled < len(view):
+            if until_s is not None and not _ready(self._end, False, max(0.0, until_s - time.monotonic())):
+                return False
+            direct = len(view) - self._filled >= AHEAD_BYTES
+            came = self._receive_some(view[self._filled :] if direct else self._ahead)
             if not came:
                 raise ConnectionError("the server closed the connection")
             self.heard_s = time.monotonic()
             if direct:
-                at += came
+                self._filled += came
             else:
                 self._ahead_at, self._ahead_end = 0, came
-                at += self._take(view[at:])
+                self._filled += self._take(view[self._filled :])
             self.fed_s = self.heard_s if is_body else self.fed_s
-        return data
+        return True
 
     def _take(self, view: memoryview) -> int:
         """Fill a buffer with what was read ahead, as far as it goes; return how many bytes."""

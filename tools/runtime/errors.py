@@ -30,3 +30,8 @@ class LinkError(Exception):
         lines += [f"  --> {self.where}"] if self.where else []
         lines += [f"  hint: {self.hint}"] if self.hint else []
         return "\n".join(lines)
+
+
+def again(error: LinkError) -> LinkError:
+    """Return an error like another, for one more reader: a raised error collects where it went."""
+    return LinkError(error.code, error.message, error.where, error.hint)

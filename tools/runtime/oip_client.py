@@ -92,6 +92,10 @@ class OipLink:
             self._tasks.put(task)
         return task.future
 
+    def ask(self, samples: Sequence[Buffer], codec: CodecId = CodecId.NONE) -> Future[Reply]:
+        """As `submit`."""
+        return self.submit(samples, codec)
+
     def close(self) -> None:
         """End: what is under way is answered or ends by its deadline, what waits ends with AS835."""
         self._closed.set()
