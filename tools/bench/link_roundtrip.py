@@ -28,7 +28,10 @@ from .table import table
 RATES_MBPS = (3.0, 10.0, 30.0, 100.0)
 GOAL_S, GOAL_SHARE = 0.0003, 0.01
 BLOCK = 50
-"""Round trips on loopback before it is another peer's turn; on slow links the turn changes each time."""
+"""Round trips on loopback before it is another peer's turn."""
+
+SLOW_BLOCK, SLOW_TURNS = 10, 12
+"""On slow links: round trips at most before it is another peer's turn, as a client sends frame after frame; turns at least."""
 
 _PEERS = (sys.executable, "-m", "autosplitc.bench.link_peers")
 
@@ -122,6 +125,7 @@ def _row(payload: Payload, out: Path, mbps: float, repeats: int) -> Row:
     nbytes = payload.nbytes
     wire_s = (nbytes + -(-nbytes // (FRAME_BYTES - HEADER_BYTES)) * HEADER_BYTES) * 8 / (mbps * 1e6) if mbps else 0.0
     count = max(5, min(repeats, round(10 / (3 * wire_s)))) if mbps else repeats
+    block = max(1, min(SLOW_BLOCK, count // SLOW_TURNS)) if mbps else BLOCK
     with ExitStack() as stack:
         if mbps:
             shape = stack.enter_context(namespaces(mbps * 1e6))
@@ -136,8 +140,8 @@ def _row(payload: Payload, out: Path, mbps: float, repeats: int) -> Row:
             "host": host,
             "nbytes": nbytes,
             "repeats": count,
-            "block": 1 if mbps else BLOCK,
-            "warmup": 0 if mbps else 5,
+            "block": block,
+            "warmup": 5 if not mbps else int(block > 1),
             "ports": ports,
             "folder": str(out),
         }

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .bundle import Bundle
-    from .cloud import Batcher, Made
+    from .cloud import Batcher, Job, Made
     from .connection import Reply
     from .frames import Buffer, Header
     from .metrics import Metrics
@@ -53,6 +54,17 @@ class Asked(NamedTuple):
     entered_s: float
     until_s: float | None
     reply: Reply
+
+
+class Started(NamedTuple):
+    """A job that the batcher has."""
+
+    batcher: Batcher
+    job: Job
+
+    def cancel(self) -> None:
+        """Let go of it, if nobody has begun."""
+        self.batcher.drop(self.job)
 
 
 class Answers:
@@ -98,15 +110,18 @@ class Answers:
         self._metrics.failed(error.code)
         return error_frame(error, request_id)
 
-    def _run_now(self, asked: Asked, payload: NDArray[np.uint8]) -> Future[Made]:
-        """Run a request that was let in. Raises LinkError as `Batcher.submit` does."""
+    def _run_now(self, asked: Asked, payload: NDArray[np.uint8]) -> Cancellable:
+        """Run a request that was let in. Raises LinkError as `Batcher.start` does."""
+
+        def on_done(made: Made | Exception | None) -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody is left to tell
+                self._loop.call_soon_threadsafe(self._finish, asked, _outcome(asked, made))
+
         try:
-            future = self._batcher.submit(payload, asked.until_s)
+            return Started(self._batcher, self._batcher.start(payload, asked.until_s, 0.0, on_done))
         except BaseException:
             self._gate.leave(asked.samples)
             raise
-        future.add_done_callback(lambda done: self._loop.call_soon_threadsafe(self._finish, asked, _outcome(asked, done)))
-        return future
 
     def _finish(self, asked: Asked, outcome: Outcome) -> None:
         self._gate.leave(asked.samples)
@@ -165,12 +180,12 @@ class Answers:
         return await self._loop.run_in_executor(self._decoders, decoded)
 
 
-def _outcome(asked: Asked, done: Future[Made]) -> Outcome:
+def _outcome(asked: Asked, made: Made | Exception | None) -> Outcome:
     """Return what a job came to; its frame is made in the thread that ran it, and sent from there if it can be."""
+    if made is None or isinstance(made, Exception):
+        return made or ([], None)
     try:
-        if done.cancelled():
-            return [], None
-        parts, times = _framed(asked, done.result())
+        parts, times = _framed(asked, made)
         return [] if asked.reply.send_now(parts) else parts, times
     except Exception as error:
         return error

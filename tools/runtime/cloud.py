@@ -6,7 +6,6 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from .bundle import Bundle
 
     Arrays: TypeAlias = dict[str, NDArray[Any]]
+    OnDone: TypeAlias = Callable[["Made | Exception | None"], None]
 
 
 class Made(NamedTuple):
@@ -32,15 +32,21 @@ class Made(NamedTuple):
     times: ServerTimes
 
 
-@dataclass
 class Job:
-    """A request on its way: payload u8[samples, bytes]; until_s: moment of `time.monotonic` after which nobody waits, or None."""
+    """A request on its way: payload u8[samples, bytes]; until_s: moment of `time.monotonic` after which nobody waits, or None.
 
-    payload: NDArray[np.uint8]
-    until_s: float | None
-    decode_s: float
-    future: Future[Made] = field(default_factory=Future)
-    since_s: float = field(default_factory=time.monotonic)
+    on_done: called once, in the thread that ran it: with what was made or what went wrong; with None, where it was dropped.
+    """
+
+    __slots__ = ("decode_s", "on_done", "payload", "since_s", "until_s")
+
+    def __init__(self, payload: NDArray[np.uint8], until_s: float | None, decode_s: float, on_done: OnDone) -> None:
+        """Note the moment."""
+        self.payload = payload
+        self.until_s = until_s
+        self.decode_s = decode_s
+        self.on_done = on_done
+        self.since_s = time.monotonic()
 
     @property
     def samples(self) -> int:
@@ -103,11 +109,27 @@ class Batcher:
         return self._waiting
 
     def submit(self, payload: NDArray[np.uint8], until_s: float | None = None, decode_s: float = 0.0) -> Future[Made]:
+        """As `start`; return what will hold what was made, or what went wrong."""
+        future: Future[Made] = Future()
+
+        def on_done(made: Made | Exception | None) -> None:
+            if made is None or not future.set_running_or_notify_cancel():
+                return
+            if isinstance(made, Exception):
+                future.set_exception(made)
+            else:
+                future.set_result(made)
+
+        job = self.start(payload, until_s, decode_s, on_done)
+        future.add_done_callback(lambda done: self.drop(job) if done.cancelled() else None)
+        return future
+
+    def start(self, payload: NDArray[np.uint8], until_s: float | None, decode_s: float, on_done: OnDone) -> Job:
         """Take a job. Raises LinkError: AS840 where too many wait already, AS842 once closed.
 
-        The future ends with what was made, or a LinkError: AS833 where the deadline passed before it was run, AS843 where the graph failed.
+        It ends with what was made, or a LinkError: AS833 where the deadline passed before it was run, AS843 where the graph failed.
         """
-        job = Job(payload, until_s, decode_s)
+        job = Job(payload, until_s, decode_s, on_done)
         with self._changed:
             if self._closed:
                 raise LinkError("AS842", "the server is stopping", hint="send it again to another server, or later")
@@ -116,7 +138,16 @@ class Batcher:
             self._jobs.append(job)
             self._waiting += job.samples
             self._changed.notify()
-        return job.future
+        return job
+
+    def drop(self, job: Job) -> None:
+        """Let go of a job, if nobody has begun with it."""
+        with self._changed:
+            if job not in self._jobs:
+                return
+            self._jobs.remove(job)
+            self._waiting -= job.samples
+        job.on_done(None)
 
     def close(self) -> None:
         """Take no more; what was taken is run, then the threads end."""
@@ -131,7 +162,7 @@ class Batcher:
             jobs = self._next()
             if jobs is None:
                 return
-            live = [job for job in jobs if not _expired(job) and job.future.set_running_or_notify_cancel()]
+            live = [job for job in jobs if not _expired(job)]
             if live:
                 self._run(live)
 
@@ -162,11 +193,11 @@ class Batcher:
                     self._run([job])
                 return
             reason = str(error).partition("\n")[0][:300]
-            jobs[0].future.set_exception(LinkError("AS843", f"the cloud graph failed: {reason}"))
+            jobs[0].on_done(LinkError("AS843", f"the cloud graph failed: {reason}"))
             return
         taken_s = time.monotonic() - started_s
         for index, job in enumerate(jobs):
-            job.future.set_result(Made(outputs[index], ServerTimes(started_s - job.since_s, job.decode_s, taken_s)))
+            job.on_done(Made(outputs[index], ServerTimes(started_s - job.since_s, job.decode_s, taken_s)))
         if self.on_batch is not None:
             self.on_batch(sum(job.samples for job in jobs), taken_s)
 
@@ -197,6 +228,5 @@ def _joined(parts: list[Arrays]) -> Arrays:
 def _expired(job: Job) -> bool:
     if job.until_s is None or time.monotonic() < job.until_s:
         return False
-    if job.future.set_running_or_notify_cancel():
-        job.future.set_exception(LinkError("AS833", "the deadline passed before the server came to the request"))
+    job.on_done(LinkError("AS833", "the deadline passed before the server came to the request"))
     return True

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from itertools import accumulate
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -95,14 +94,18 @@ def read_request(body: Buffer, max_samples: int, max_sample_bytes: int) -> Reque
     if not 0 < count <= max_samples:
         raise LinkError("AS817", f"a request of {count:,} samples: from 1 to {max_samples:,} are taken")
     at = _REQUEST.size + inline_bytes
-    inline = _read_inline(_piece(view, _REQUEST.size, inline_bytes))
+    inline = _read_inline(_piece(view, _REQUEST.size, inline_bytes)) if inline_bytes else ()
     lengths: tuple[int, ...] = struct.unpack(f"<{count}I", _piece(view, at, count * _LENGTH.size))
     if max(lengths) > max_sample_bytes:
         raise LinkError("AS817", f"a sample of {max(lengths):,} bytes: {max_sample_bytes:,} are the most")
-    ends = list(accumulate(lengths, initial=at + count * _LENGTH.size))
-    if ends[-1] != len(view):
-        raise LinkError("AS816", f"a request of {len(view):,} bytes says that it has {ends[-1]:,}")
-    return RequestBody(tuple(view[ends[i] : ends[i + 1]] for i in range(count)), inline)
+    at += count * _LENGTH.size
+    if at + sum(lengths) != len(view):
+        raise LinkError("AS816", f"a request of {len(view):,} bytes says that it has {at + sum(lengths):,}")
+    samples: list[memoryview] = []
+    for length in lengths:
+        samples.append(view[at : at + length])
+        at += length
+    return RequestBody(tuple(samples), inline)
 
 
 def _read_inline(view: memoryview) -> tuple[Inline, ...]:
