@@ -95,7 +95,7 @@ class Connection(asyncio.BufferedProtocol):
         self._header: Header | None = None
         self._body = bytearray()
         self._filled = 0
-        self._checksum = Checksum(b"")
+        self._checksum = Checksum(b"", self._body)
         self._last_id = 0
         self._closing = False
         self._reserved_bytes = 0
@@ -148,7 +148,7 @@ class Connection(asyncio.BufferedProtocol):
             elif self._filled == len(self._body):
                 self._on_body()
             else:
-                self._checksum.take(self._body, self._filled)
+                self._checksum.take(self._filled)
         except LinkError as error:
             self.refuse(error)
         except Exception as error:  # a fault of ours must not leave the client without a word
@@ -255,7 +255,7 @@ class Connection(asyncio.BufferedProtocol):
     def _begin_body(self, header: Header) -> None:
         self._reserved_bytes = header.length
         self._body, self._filled = bytearray(header.length), 0
-        self._checksum = Checksum(header.checked)
+        self._checksum = Checksum(header.checked, self._body)
         if self.welcomed:
             self._timers.set("read", self.host.body_s + header.length / self.host.slowest_bytes_per_s, "a body did not come in time")
         elif "read" not in self._timers:

@@ -54,28 +54,29 @@ class Checksum:
     What has come is taken in while the rest is on its way, so little is left to do at the end; without the package all is done then.
     """
 
-    def __init__(self, before: bytes) -> None:
-        """Begin with the bytes that stand before the buffer."""
+    def __init__(self, before: bytes, data: bytearray) -> None:
+        """Begin with the bytes that stand before the buffer, and the buffer."""
         self._before = before
+        self._data = data
         self._extend = _packaged()
         self._crc = self._extend(0, before) if self._extend is not None else 0
         self._taken = 0
 
-    def take(self, data: bytearray, filled: int) -> None:
+    def take(self, filled: int) -> None:
         """Take in the buffer's first bytes, if enough have come since."""
         if filled - self._taken >= STEP_BYTES:
-            self._take(data, filled)
+            self._take(filled)
 
-    def value(self, data: bytearray) -> int:
+    def value(self) -> int:
         """Return the CRC32C of everything, now that the buffer is full."""
         if self._extend is None:
-            return crc32c_numpy(self._before, data)
-        self._take(data, len(data))
+            return crc32c_numpy(self._before, self._data)
+        self._take(len(self._data))
         return self._crc
 
-    def _take(self, data: bytearray, filled: int) -> None:
+    def _take(self, filled: int) -> None:
         if self._extend is not None:
-            self._crc = self._extend(self._crc, bytes(memoryview(data)[self._taken : filled]))
+            self._crc = self._extend(self._crc, bytes(memoryview(self._data)[self._taken : filled]))
             self._taken = filled
 
 

@@ -126,10 +126,10 @@ def read_header(data: Buffer, limit: int) -> Header:
     return Header(kind, codec, flags, request_id, deadline_ms, length, crc, bytes(data[:CHECKED_BYTES]))
 
 
-def check_body(header: Header, body: bytearray, checksum: Checksum | None = None) -> None:
+def check_body(header: Header, body: Buffer, checksum: Checksum | None = None) -> None:
     """Check that a body arrived whole; `checksum`: what has been summed of it already. Raises LinkError: AS814."""
-    crc = crc32c(header.checked, body) if checksum is None else checksum.value(body)
-    if len(body) != header.length or crc != header.crc:
+    crc = crc32c(header.checked, body) if checksum is None else checksum.value()
+    if memoryview(body).nbytes != header.length or crc != header.crc:
         raise LinkError("AS814", f"a {header.kind.name} was damaged on the way: its checksum differs")
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autosplitc.runtime.crc32c import crc32c, crc32c_numpy
+from autosplitc.runtime import crc32c as module
+from autosplitc.runtime.crc32c import Checksum, crc32c, crc32c_numpy
 from autosplitc.runtime.errors import LinkError
 from autosplitc.runtime.frames import HEADER_BYTES, CodecId, Kind, check_body, error_frame, error_of, frame, read_header, text_frame
 from autosplitc.runtime.tensors import Inline, ServerTimes, read_request, read_result, request_body, result_body
@@ -62,6 +63,23 @@ def test_both_ways_to_a_checksum_agree(size: int) -> None:
     )
     if size:
         assert crc32c_numpy(data[:-1] + bytes([data[-1] ^ 1])) != crc32c_numpy(data)
+
+
+@pytest.mark.parametrize("packaged", [True, False])
+def test_a_checksum_taken_while_bytes_come_is_the_same(packaged: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not packaged:
+        monkeypatch.setattr(module, "_packaged", lambda: None)
+    chosen = random.Random(1)
+    for size in (0, 1, 16_383, 16_384, 100_000, 300_001):
+        data = chosen.randbytes(size)
+        buffer, filled = bytearray(size), 0
+        checksum = Checksum(b"before", buffer)
+        while filled < size:
+            end = min(size, filled + chosen.randrange(1, 40_000))
+            buffer[filled:end] = data[filled:end]
+            filled = end
+            checksum.take(filled)
+        assert checksum.value() == crc32c_numpy(b"before", data)
 
 
 def header_with(**fields: int | bytes) -> bytes:

@@ -1,0 +1,1 @@
+from tools.bench.link_shape import *

@@ -1,0 +1,1 @@
+from tools.runtime.sender import *
