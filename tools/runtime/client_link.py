@@ -1,8 +1,7 @@
 """The client's side of the link: requests go out while there is room in flight, answers come back by their ids, connections are made anew.
 
-Three threads: one connects and sends, one receives, one looks at the clock; callers do the work of the first two where that saves waking
-them. Results do not depend on what else runs, so a request that a broken connection left without an answer may be sent again; whichever
-way it ends, it ends once.
+Threads connect and send, receive, and look at the clock; a caller does it where that saves waking them. A request that a broken connection
+left without an answer may be sent again, for results do not depend on what else runs; whichever way it ends, it ends once.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from .frames import CodecId, Kind, error_of, frame
 from .tensors import read_result, request_body
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from concurrent.futures import Future
 
     from .client_settings import ClientSettings
@@ -59,7 +58,8 @@ class Link:
         self._pongs: list[int] = []
         self._pinged_s = 0.0
         self._closing = threading.Event()
-        self._threads = [threading.Thread(target=work, name=f"link {what}", daemon=True) for what, work in self._work()]
+        work = {"sender": self._keep_up, "clock": self._watch}
+        self._threads = [threading.Thread(target=work[what], name=f"link {what}", daemon=True) for what in work]
         for thread in self._threads:
             thread.start()
 
@@ -116,9 +116,6 @@ class Link:
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join(self.settings.connect_s + 1)
-
-    def _work(self) -> tuple[tuple[str, Callable[[], None]], ...]:
-        return ("sender", self._keep_up), ("clock", self._watch)
 
     def _keep_up(self) -> None:
         """Connect, send until the connection ends, pause, and again."""
@@ -343,9 +340,8 @@ class Link:
 
     def _give_up_often_sent(self) -> None:
         """End requests that were on so many connections which broke that they may be what breaks them."""
-        most = self.settings.max_sends
         why = f"; {self.trouble.message}" if self.trouble is not None else ""
-        for request in self.requests.take(lambda r: r.sends >= most):
+        for request in self.requests.take(lambda r: r.sends >= self.settings.max_sends):
             self.requests.finish(request, LinkError("AS837", f"sent {request.sends} times without an answer{why}"))
 
     def _pause_s(self, failures: int) -> float:
