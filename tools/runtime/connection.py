@@ -200,6 +200,7 @@ class Connection(asyncio.BufferedProtocol):
         transport = self._transport
         if transport is None or self._closing:
             return
+        self.send(())
         self._closing = True
         self._stop_sending()
         self._timers.clear("read", "write")

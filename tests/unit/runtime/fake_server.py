@@ -7,11 +7,14 @@ import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
+from autosplitc.runtime.client_requests import Reply
+from autosplitc.runtime.client_settings import ClientSettings
 from autosplitc.runtime.client_wire import Hello
 from autosplitc.runtime.errors import LinkError
 from autosplitc.runtime.frames import HEADER_BYTES, VERSION, Header, Kind, error_frame, frame, read_header, read_text, text_frame
@@ -19,6 +22,7 @@ from autosplitc.runtime.tensors import read_request, result_body
 
 HELLO = Hello("m" * 64, "l" * 64)
 LIMIT = 1 << 20
+QUICK = ClientSettings(deadline_s=5.0, backoff_s=0.01, max_backoff_s=0.05, connect_s=2.0, window=4)
 
 
 class Call:
@@ -178,3 +182,20 @@ def _exactly(end: socket.socket, size: int) -> bytearray:
             raise ConnectionError("closed")
         data += piece
     return data
+
+
+def payload(number: int) -> bytes:
+    """Return a payload that is told from others."""
+    return number.to_bytes(2, "big") + b"payload"
+
+
+def is_answer(future: Future[Reply], number: int) -> bool:
+    """Whether a request was answered with what belongs to it."""
+    return future.result(10).outputs["y"].tolist() == [[2 * byte for byte in payload(number)]]
+
+
+def code_of(future: Future[Reply]) -> str:
+    """Return the code of the error that a request ends with."""
+    error = future.exception(10)
+    assert isinstance(error, LinkError)
+    return error.code

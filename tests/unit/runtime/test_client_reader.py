@@ -5,36 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from fake_server import HELLO, Call, FakeServer
+from fake_server import HELLO, QUICK, Call, FakeServer, code_of, is_answer, payload
 
 from autosplitc.runtime.client_link import Link
-from autosplitc.runtime.client_requests import Reply
 from autosplitc.runtime.client_settings import ClientSettings
-from autosplitc.runtime.errors import LinkError
 from autosplitc.runtime.frames import Kind, frame
 from autosplitc.runtime.tensors import result_body
-
-QUICK = ClientSettings(deadline_s=5.0, backoff_s=0.01, max_backoff_s=0.05, connect_s=2.0, window=4)
-
-
-def payload(number: int) -> bytes:
-    return number.to_bytes(2, "big") + b"payload"
-
-
-def is_answer(future: Future[Reply], number: int) -> bool:
-    return future.result(10).outputs["y"].tolist() == [[2 * byte for byte in payload(number)]]
-
-
-def code_of(future: Future[Reply]) -> str:
-    error = future.exception(10)
-    assert isinstance(error, LinkError)
-    return error.code
 
 
 @contextmanager
