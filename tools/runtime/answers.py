@@ -84,7 +84,7 @@ class Answers:
         """Let the threads end."""
         self._decoders.shutdown(wait=False)
 
-    def begin(self, header: Header, body: bytearray, reply: Reply) -> Cancellable | None:
+    def begin(self, header: Header, body: memoryview, reply: Reply) -> Cancellable | None:
         """Answer a request: `reply.end` is called with the frame, now or later. Returns what goes on meanwhile."""
         started_s = time.monotonic()
         size = self._bundle.bytes_per_sample
@@ -133,7 +133,7 @@ class Answers:
         if times is not None:
             self._metrics.answered(times, time.monotonic() - asked.started_s)
 
-    async def _answer_later(self, asked: Asked, codec: CodecId, samples: Sequence[memoryview], body: bytearray) -> None:
+    async def _answer_later(self, asked: Asked, codec: CodecId, samples: Sequence[memoryview], body: memoryview) -> None:
         """Answer a request that must wait, or be decoded."""
         parts: list[Buffer] = []
         try:
@@ -161,14 +161,14 @@ class Answers:
             raise LinkError("AS833", "the deadline passed before the server came to the request")
         raise LinkError("AS840", f"the server is busy: it has {self._gate.inside:,} samples already", hint="send it again later")
 
-    def _plain(self, samples: Sequence[memoryview], body: bytearray) -> NDArray[np.uint8]:
+    def _plain(self, samples: Sequence[memoryview], body: memoryview) -> NDArray[np.uint8]:
         """Return samples that went through no codec: u8[samples, bytes], a view. Raises LinkError: AS818 for another size."""
         size = self._bundle.bytes_per_sample
         for sample in samples:
             decode(CodecId.NONE, sample, size, None)
         return np.frombuffer(body, np.uint8)[-len(samples) * size :].reshape(-1, size)
 
-    async def _decoded(self, codec: CodecId, samples: Sequence[memoryview], body: bytearray) -> NDArray[np.uint8]:
+    async def _decoded(self, codec: CodecId, samples: Sequence[memoryview], body: memoryview) -> NDArray[np.uint8]:
         """Return samples decoded: u8[samples, bytes]. Raises LinkError as `decode` does."""
         if codec is CodecId.NONE:
             return self._plain(samples, body)

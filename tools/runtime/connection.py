@@ -8,6 +8,8 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+import numpy as np
+
 from .crc32c import Checksum
 from .errors import LinkError
 from .frames import HEADER_BYTES, Kind, check_body, error_frame, frame, read_header, read_text
@@ -26,6 +28,8 @@ LINGER_S = 1.0
 
 _WASTE = memoryview(bytearray(1 << 16))
 """Where bytes go that nobody wants any more, of all connections."""
+
+_NOTHING = memoryview(b"")
 
 
 class Host(Protocol):
@@ -58,7 +62,7 @@ class Host(Protocol):
         """Return what a client that fits is told. Raises LinkError for one that does not."""
         ...
 
-    def answer(self, header: Header, body: bytearray, reply: Reply) -> Cancellable | None:
+    def answer(self, header: Header, body: memoryview, reply: Reply) -> Cancellable | None:
         """Answer a request: `reply.end` is called once, now or later. Returns what goes on meanwhile."""
         ...
 
@@ -91,11 +95,11 @@ class Connection(asyncio.BufferedProtocol):
         self.in_flight = 0
         self._transport: asyncio.Transport | None = None
         self._sender: Sender | None = None
-        self._head = bytearray(HEADER_BYTES)
+        self._head = memoryview(bytearray(HEADER_BYTES))
         self._header: Header | None = None
-        self._body = bytearray()
+        self._body = _NOTHING
         self._filled = 0
-        self._checksum = Checksum(b"", self._body)
+        self._checksum = Checksum(b"", _NOTHING)
         self._last_id = 0
         self._closing = False
         self._reserved_bytes = 0
@@ -135,7 +139,7 @@ class Connection(asyncio.BufferedProtocol):
         del sizehint
         if self._closing:
             return _WASTE
-        return memoryview(self._head if self._header is None else self._body)[self._filled :]
+        return (self._head if self._header is None else self._body)[self._filled :]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Go on with what came."""
@@ -255,7 +259,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _begin_body(self, header: Header) -> None:
         self._reserved_bytes = header.length
-        self._body, self._filled = bytearray(header.length), 0
+        self._body, self._filled = memoryview(np.empty(header.length, np.uint8)), 0
         self._checksum = Checksum(header.checked, self._body)
         if self.welcomed:
             self._timers.set("read", self.host.body_s + header.length / self.host.slowest_bytes_per_s, "a body did not come in time")
@@ -267,7 +271,7 @@ class Connection(asyncio.BufferedProtocol):
     def _on_body(self) -> None:
         header, body = self._header, self._body
         assert header is not None
-        self._header, self._body, self._filled = None, bytearray(), 0
+        self._header, self._body, self._filled = None, _NOTHING, 0
         self._reserved_bytes = 0
         self._timers.clear("read")
         kept = False
@@ -282,7 +286,7 @@ class Connection(asyncio.BufferedProtocol):
             if not kept:
                 self._give(header.length)
 
-    def _on_other(self, header: Header, body: bytearray) -> None:
+    def _on_other(self, header: Header, body: memoryview) -> None:
         if header.kind is Kind.HELLO:
             fields = self.host.welcome(read_text(body))
             self.welcomed = True
@@ -290,7 +294,7 @@ class Connection(asyncio.BufferedProtocol):
         elif header.kind is Kind.PING:
             self.send(frame(Kind.PONG, request_id=header.request_id))
 
-    def _on_request(self, header: Header, body: bytearray) -> None:
+    def _on_request(self, header: Header, body: memoryview) -> None:
         if header.request_id <= self._last_id:
             self._give(header.length)
             raise LinkError("AS821", f"request {header.request_id} came behind request {self._last_id}: numbers must grow")

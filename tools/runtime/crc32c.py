@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Buffer: TypeAlias = bytes | bytearray | memoryview
+    Bytes: TypeAlias = NDArray[np.uint8]
     Words: TypeAlias = NDArray[np.uint32]
     Tables: TypeAlias = tuple[Words, Words]
     """A linear map of 32-bit words: its values on the low and on the high 16 bits."""
@@ -44,7 +45,7 @@ def crc32c(*parts: Buffer) -> int:
         return crc32c_numpy(*parts)
     crc = 0
     for part in parts:
-        crc = extend(crc, part if isinstance(part, bytes) else bytes(part))
+        crc = extend(crc, part if isinstance(part, bytes) else np.frombuffer(part, np.uint8))
     return crc
 
 
@@ -54,10 +55,10 @@ class Checksum:
     What has come is taken in while the rest is on its way, so little is left to do at the end; without the package all is done then.
     """
 
-    def __init__(self, before: bytes, data: bytearray) -> None:
+    def __init__(self, before: bytes, data: Buffer) -> None:
         """Begin with the bytes that stand before the buffer, and the buffer."""
         self._before = before
-        self._data = data
+        self._data = np.frombuffer(data, np.uint8)
         self._extend = _packaged()
         self._crc = self._extend(0, before) if self._extend is not None else 0
         self._taken = 0
@@ -70,18 +71,19 @@ class Checksum:
     def value(self) -> int:
         """Return the CRC32C of everything, now that the buffer is full."""
         if self._extend is None:
-            return crc32c_numpy(self._before, self._data)
+            return crc32c_numpy(self._before, self._data.data)
         self._take(len(self._data))
         return self._crc
 
     def _take(self, filled: int) -> None:
         if self._extend is not None:
-            self._crc = self._extend(self._crc, bytes(memoryview(self._data)[self._taken : filled]))
+            self._crc = self._extend(self._crc, self._data[self._taken : filled])
             self._taken = filled
 
 
 @lru_cache(maxsize=32)
-def _packaged() -> Callable[[int, bytes], int] | None:
+def _packaged() -> Callable[[int, bytes | Bytes], int] | None:
+    """Return the package's function. It takes arrays as they are, not bytearrays and memoryviews: those would have to be copied."""
     try:
         import google_crc32c
     except ImportError:

@@ -126,7 +126,7 @@ class Server:
             "outputs": list(self.bundle.outputs("cloud").values()),
         }
 
-    def answer(self, header: Header, body: bytearray, reply: Reply) -> Cancellable | None:
+    def answer(self, header: Header, body: memoryview, reply: Reply) -> Cancellable | None:
         """Answer a request: `reply.end` is called with a RESULT or an ERROR, now or later. Returns what goes on meanwhile."""
         if self.draining:
             error = LinkError("AS842", "the server is stopping", hint="send it again to another server, or later")

@@ -128,8 +128,8 @@ class FakeServer:
             except OSError:
                 return
             self._ends.append(end)
-            threading.Thread(target=self._serve, args=(end, self.connections), daemon=True).start()
             self.connections += 1
+            threading.Thread(target=self._serve, args=(end, self.connections - 1), daemon=True).start()
 
     def _serve(self, end: socket.socket, connection: int) -> None:
         try:
