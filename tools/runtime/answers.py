@@ -1,10 +1,11 @@
-"""From a request to its answer: in at the gate, decoded, run by the batcher, framed. The answer is always given in the event loop, once."""
+"""From a request to its answer: in at the gate, decoded, run by the batcher, framed. Every request is ended in the event loop, once."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,7 +20,7 @@ from .tensors import ServerTimes, read_request, result_body
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Protocol, TypeAlias
+    from typing import Protocol
 
     from numpy.typing import NDArray
 
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from .frames import Buffer, Header
     from .metrics import Metrics
     from .server_settings import ServerSettings
-
-    Outcome: TypeAlias = tuple[list[Buffer], ServerTimes | None] | Exception
-    """The frame of a result, and the times in it; an empty frame where it was cancelled, or is sent already; or what went wrong."""
 
     class Cancellable(Protocol):
         """Work that is under way."""
@@ -56,6 +54,19 @@ class Asked(NamedTuple):
     reply: Reply
 
 
+class Outcome(NamedTuple):
+    """What a request came to: the frame of its result, empty where it was cancelled or is sent already; or an error.
+
+    times: those in the frame, None without one; taken_s: seconds from the request to here. is_out: whether nothing is left to send.
+    """
+
+    parts: list[Buffer]
+    times: ServerTimes | None = None
+    taken_s: float = 0.0
+    error: Exception | None = None
+    is_out: bool = False
+
+
 class Started(NamedTuple):
     """A job that the batcher has."""
 
@@ -78,6 +89,7 @@ class Answers:
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
         self._gate = Gate(settings.queue)
+        self._outcomes: deque[tuple[Asked, Outcome]] = deque()
         self._decoders = ThreadPoolExecutor(2, "decode")
 
     def close(self) -> None:
@@ -102,6 +114,24 @@ class Answers:
             return None
         return self._loop.create_task(self._answer_later(asked, header.codec, samples, body))
 
+    def settle(self) -> None:
+        """End the requests whose answers are made. For the event loop alone."""
+        while self._outcomes:
+            asked, outcome = self._outcomes.popleft()
+            try:
+                self._finish(asked, outcome)
+            except Exception as error:  # a fault of ours with one request must not reach another's connection
+                self.refusal(asked.request_id, error)
+
+    def wake(self) -> None:
+        """Let the event loop end requests, if any are left for it; from any thread.
+
+        Where an answer is out this has time: a client that asks again wakes the loop anyway.
+        """
+        if self._outcomes:
+            with suppress(RuntimeError):  # the loop is closed: nobody is left to tell
+                self._loop.call_soon_threadsafe(self.settle)
+
     def refusal(self, request_id: int, error: BaseException) -> list[Buffer]:
         """Return the frame that tells an error, and count it; what is no LinkError is a fault of ours."""
         if not isinstance(error, LinkError):
@@ -114,8 +144,10 @@ class Answers:
         """Run a request that was let in. Raises LinkError as `Batcher.start` does."""
 
         def on_done(made: Made | Exception | None) -> None:
-            with suppress(RuntimeError):  # the loop is closed: nobody is left to tell
-                self._loop.call_soon_threadsafe(self._finish, asked, _outcome(asked, made))
+            outcome = _outcome(asked, made)
+            self._outcomes.append((asked, outcome))
+            if not outcome.is_out:
+                self.wake()
 
         try:
             return Started(self._batcher, self._batcher.start(payload, asked.until_s, 0.0, on_done))
@@ -125,13 +157,12 @@ class Answers:
 
     def _finish(self, asked: Asked, outcome: Outcome) -> None:
         self._gate.leave(asked.samples)
-        if isinstance(outcome, Exception):
-            asked.reply.end(self.refusal(asked.request_id, outcome))
+        if outcome.error is not None:
+            asked.reply.end(self.refusal(asked.request_id, outcome.error))
             return
-        parts, times = outcome
-        asked.reply.end(parts)
-        if times is not None:
-            self._metrics.answered(times, time.monotonic() - asked.started_s)
+        asked.reply.end(outcome.parts)
+        if outcome.times is not None:
+            self._metrics.answered(outcome.times, outcome.taken_s)
 
     async def _answer_later(self, asked: Asked, codec: CodecId, samples: Sequence[memoryview], body: memoryview) -> None:
         """Answer a request that must wait, or be decoded."""
@@ -183,12 +214,14 @@ class Answers:
 def _outcome(asked: Asked, made: Made | Exception | None) -> Outcome:
     """Return what a job came to; its frame is made in the thread that ran it, and sent from there if it can be."""
     if made is None or isinstance(made, Exception):
-        return made or ([], None)
+        return Outcome([], error=made)
     try:
         parts, times = _framed(asked, made)
-        return [] if asked.reply.send_now(parts) else parts, times
+        is_sent = asked.reply.send_now(parts)
+        is_out = is_sent and not asked.reply.owes
+        return Outcome([] if is_sent else parts, times, time.monotonic() - asked.started_s, is_out=is_out)
     except Exception as error:
-        return error
+        return Outcome([], error=error)
 
 
 def _framed(asked: Asked, made: Made) -> tuple[list[Buffer], ServerTimes]:

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     OnDone: TypeAlias = Callable[["Made | Exception | None"], None]
 
 
+REST_S = 0.002
+"""How long a worker waits for the next job before it rests."""
+
+
 class Made(NamedTuple):
     """What a request came to: the model's outputs by the names of the manifest, and the seconds it took."""
 
@@ -77,7 +81,8 @@ class Batcher:
     """Runs jobs in threads of its own, begun in order; those that wait are run together.
 
     max_batch: most samples at once. max_wait_s: how long a job waits for others to join it. limit: most samples that wait.
-    on_batch: told the samples of every batch, and the seconds it took. workers: batches that run at once.
+    on_batch: told the samples of every batch, and the seconds it took. workers: batches that run at once. on_rest: called behind every
+    batch, as soon as more jobs are there or a moment (`REST_S`) has passed without.
     """
 
     def __init__(
@@ -88,6 +93,7 @@ class Batcher:
         limit: int = 1024,
         on_batch: Callable[[int, float], None] | None = None,
         workers: int = 1,
+        on_rest: Callable[[], None] | None = None,
     ) -> None:
         """Start the threads."""
         self.half = half
@@ -95,6 +101,7 @@ class Batcher:
         self.max_wait_s = max_wait_s
         self.limit = limit
         self.on_batch = on_batch
+        self.on_rest = on_rest
         self._jobs: deque[Job] = deque()
         self._waiting = 0
         self._closed = False
@@ -165,6 +172,15 @@ class Batcher:
             live = [job for job in jobs if not _expired(job)]
             if live:
                 self._run(live)
+            self._rest()
+
+    def _rest(self) -> None:
+        if self.on_rest is None:
+            return
+        with self._changed:
+            if not (self._jobs or self._closed):
+                self._changed.wait(REST_S)
+        self.on_rest()
 
     def _next(self) -> list[Job] | None:
         with self._changed:

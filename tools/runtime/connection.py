@@ -77,6 +77,11 @@ class Reply(NamedTuple):
         """Send the answer from any thread, if that takes no waiting; return whether it was sent."""
         return self.connection.send_now(parts)
 
+    @property
+    def owes(self) -> bool:
+        """Whether the rest of an answer waits for an `end`."""
+        return self.connection.owes
+
     def end(self, parts: Sequence[Buffer]) -> None:
         """End the request with its answer; with nothing where that was sent, or the request was cancelled. For the event loop alone."""
         self.connection.on_answer(self.header, parts)
@@ -191,6 +196,11 @@ class Connection(asyncio.BufferedProtocol):
         sender = self._sender
         return sender is not None and sender.send_now(parts)
 
+    @property
+    def owes(self) -> bool:
+        """Whether the rest of a frame waits for the event loop."""
+        return self._sender is not None and self._sender.owes
+
     def refuse(self, error: LinkError) -> None:
         """Tell what is wrong, and close."""
         self.send(error_frame(error))
@@ -259,7 +269,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _begin_body(self, header: Header) -> None:
         self._reserved_bytes = header.length
-        self._body, self._filled = memoryview(np.empty(header.length, np.uint8)), 0
+        self._body, self._filled = np.empty(header.length, np.uint8).data, 0
         self._checksum = Checksum(header.checked, self._body)
         if self.welcomed:
             self._timers.set("read", self.host.body_s + header.length / self.host.slowest_bytes_per_s, "a body did not come in time")

@@ -7,7 +7,7 @@ columns advance at once (Horner's rule over the rows); then columns are folded i
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Buffer: TypeAlias = bytes | bytearray | memoryview
-    Bytes: TypeAlias = NDArray[np.uint8]
+    Extend: TypeAlias = Callable[[int, bytes | NDArray[np.uint8]], int]
     Words: TypeAlias = NDArray[np.uint32]
     Tables: TypeAlias = tuple[Words, Words]
     """A linear map of 32-bit words: its values on the low and on the high 16 bits."""
@@ -82,13 +82,13 @@ class Checksum:
 
 
 @lru_cache(maxsize=32)
-def _packaged() -> Callable[[int, bytes | Bytes], int] | None:
+def _packaged() -> Extend | None:
     """Return the package's function. It takes arrays as they are, not bytearrays and memoryviews: those would have to be copied."""
     try:
         import google_crc32c
     except ImportError:
         return None
-    return google_crc32c.extend if google_crc32c.implementation == "c" else None
+    return cast("Extend", google_crc32c.extend) if google_crc32c.implementation == "c" else None
 
 
 def crc32c_numpy(*parts: Buffer) -> int:

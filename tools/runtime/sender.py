@@ -57,6 +57,11 @@ class Sender:
             self._clear = not self._owed
             return True
 
+    @property
+    def owes(self) -> bool:
+        """Whether the next `send` must bring the rest of a frame."""
+        return bool(self._owed)
+
     def end(self) -> None:
         """Let no other thread send any more: the descriptor may soon be another connection's."""
         with self._lock:

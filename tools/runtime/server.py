@@ -48,6 +48,7 @@ class Server:
         self.loop = asyncio.get_running_loop()
         self.batcher = Batcher(half, settings.max_batch, settings.max_wait_s, settings.queue, self.metrics.ran, settings.workers)
         self._answers = Answers(settings, bundle, self.batcher, self.metrics)
+        self.batcher.on_rest = self._answers.wake
         self._server: asyncio.AbstractServer | None = None
         self._health: HealthServer | None = None
 
@@ -87,6 +88,7 @@ class Server:
 
     def take_memory(self, connection: Connection, nbytes: int) -> bool:
         """Take memory for a body; False where there is too little: the connection is told once there may be enough."""
+        self._answers.settle()
         if nbytes <= self.free_bytes:
             self.free_bytes -= nbytes
             return True
@@ -135,6 +137,7 @@ class Server:
         return self._answers.begin(header, body, reply)
 
     def _scraped(self) -> bytes:
+        self._answers.settle()
         self.metrics.waits(self.batcher.waiting)
         return self.metrics.text()
 

@@ -26,7 +26,8 @@ DTYPES = ("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64
 """Element types of arrays; the place in this list, counted from 1, is the number on the wire. All are little-endian."""
 
 _DTYPES = tuple(np.dtype(name).newbyteorder("<") for name in DTYPES)
-_NUMBERS = {dtype: i + 1 for i, dtype in enumerate(_DTYPES)}
+_NUMBERS = {dtype: i + 1 for i, name in enumerate(DTYPES) for dtype in (_DTYPES[i], np.dtype(name).newbyteorder(">"))}
+"""Of both byte orders."""
 
 MAX_RANK = 8
 
@@ -127,7 +128,7 @@ def result_body(arrays: Mapping[str, NDArray[Any]], times: ServerTimes = NO_TIME
     heads: list[bytes] = [_RESULT.pack(*micros, len(arrays), 0)]
     data: list[Buffer] = []
     for name, array in arrays.items():
-        text, number = name.encode(), _NUMBERS.get(array.dtype.newbyteorder("<"))
+        text, number = name.encode(), _NUMBERS.get(array.dtype)
         if len(text) > 0xFFFF or array.ndim > MAX_RANK or number is None:
             raise ValueError(f"array {name!r} of type {array.dtype.name} and rank {array.ndim} has no place in a result")
         head = _ARRAY.pack(len(text), number, array.ndim, array.nbytes)
