@@ -3,13 +3,17 @@
 Run with `autosplitc bench link roundtrip`. All peers run on this machine, in processes of their own, and are asked in turn. Ours is the
 whole link: client threads, checksums, the server's event loop and its worker; only the seconds that the server itself reports (queue,
 decoding, the cloud graph) are taken off. Of the plain sockets one throws the payload away; the other runs the same graph on it, whose time
-is taken off too, for what comes behind a graph finds the processor's caches full of the graph's data. With root the shaped links are
+is taken off too, for what comes behind a graph finds the processor's caches full of the graph's data. On loopback there are two rows:
+the system places all threads as it likes, and the two sides have cores of their own, as a device and a cloud have: threads of one side
+do not wait behind those of the other then, nor does a payload come out of a cache that both use. With root the shaped links are
 namespaces with a token bucket; the wire's time is what the bucket counts: packets with their headers, divided by the rate.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -57,9 +61,10 @@ PAYLOADS = (Payload("288 KB (split)", (256, 36, 64), 4, 3981), Payload("972 KB (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Medians of a payload's round trips in seconds. mbps: 0 for loopback; wire_s: what the link alone takes."""
+    """Medians of a payload's round trips in seconds. link: in words; mbps: 0 for loopback; wire_s: what the link alone takes."""
 
     what: str
+    link: str
     mbps: float
     nbytes: int
     n: int
@@ -84,9 +89,10 @@ def roundtrip(rates: str = ",".join(f"{rate:g}" for rate in RATES_MBPS), repeats
     with TemporaryDirectory() as scratch:
         for payload in PAYLOADS:
             out = payload_bundle(Path(scratch) / str(payload.nbytes), payload.shape, payload.bits)
-            for mbps in (0.0, *shaped):
-                rows.append(_row(payload, out, mbps, repeats))
-                click.echo(f"{payload.what} at {mbps or 'full'} Mbps: {rows[-1].times_s}", err=True)
+            cores = _cores()
+            for mbps, apart in ((0.0, False), *(((0.0, True),) if cores else ()), *((mbps, False) for mbps in shaped)):
+                rows.append(_row(payload, out, mbps, repeats, cores if apart else ()))
+                click.echo(f"{payload.what}, {rows[-1].link}: {rows[-1].times_s}", err=True)
     click.echo(printed(rows))
     if not shaped:
         click.echo("no shaped links: they take root, ip and tc")
@@ -103,15 +109,15 @@ def printed(rows: Sequence[Row]) -> str:
         rest = (f"{rpc * 1e3:.2f}", f"{rpc / ours:.0f}") if rpc else ("", "")
         times = (f"{ours * 1e3:.3f}", f"{row.p95_s['ours'] * 1e3:.3f}", f"{idle * 1e3:.3f}", f"{plain * 1e3:.3f}")
         more = (f"{row.over_s * 1e3:+.3f}", f"{ours / plain - 1:+.2%}")
-        cells.append((f"{row.what}, {f'{row.mbps:g} Mbps' if row.mbps else 'loopback'}", *times, *more, *wire, *rest, str(row.n)))
+        cells.append((f"{row.what}, {row.link}", *times, *more, *wire, *rest, str(row.n)))
     heading = ("", "ours ms", "p95", "socket ms", "with graph", "ours more", "", "wire ms", "ours over it", "XML-RPC ms", "x ours", "n")
     lines = ["measured, medians of round trips, the server's own seconds taken off", table(heading, cells)]
-    near = next(row for row in rows if not row.mbps)
-    idle_s = near.times_s["ours"] - near.times_s["socket"]
-    lines.append(
-        f"{near.what} on loopback: {near.over_s * 1e3:+.3f} ms over a plain socket with the same graph behind it, "
-        f"{idle_s * 1e3:+.3f} over one with nothing behind it (goal: within {GOAL_S * 1e3:g})"
-    )
+    for near in (row for row in rows if not row.mbps and row.what == rows[0].what):
+        idle_s = near.times_s["ours"] - near.times_s["socket"]
+        lines.append(
+            f"{near.what}, {near.link}: {near.over_s * 1e3:+.3f} ms over a plain socket with the same graph behind it, "
+            f"{idle_s * 1e3:+.3f} over one with nothing behind it (goal: within {GOAL_S * 1e3:g})"
+        )
     if slow := [row.times_s["ours"] / row.wire_s - 1 for row in rows if row.mbps]:
         lines.append(
             f"over the wire's time: {max(slow):+.2%} at most, median {statistics.median(slow):+.2%} (goal: under {GOAL_SHARE:.0%})"
@@ -121,7 +127,17 @@ def printed(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def _row(payload: Payload, out: Path, mbps: float, repeats: int) -> Row:
+def _cores() -> tuple[str, ...]:
+    """Return the cores of the client and those of the server, as taskset names them; nothing where there is but one, or no taskset."""
+    if not hasattr(os, "sched_getaffinity") or shutil.which("taskset") is None:
+        return ()
+    cores = [str(core) for core in sorted(os.sched_getaffinity(0))]
+    half = len(cores) // 2
+    return (",".join(cores[:half]), ",".join(cores[half:])) if half else ()
+
+
+def _row(payload: Payload, out: Path, mbps: float, repeats: int, cores: tuple[str, ...]) -> Row:
+    """Time a payload's round trips; cores: of the client and of the server on loopback, nothing for any."""
     nbytes = payload.nbytes
     wire_s = (nbytes + -(-nbytes // (FRAME_BYTES - HEADER_BYTES)) * HEADER_BYTES) * 8 / (mbps * 1e6) if mbps else 0.0
     count = max(5, min(repeats, round(10 / (3 * wire_s)))) if mbps else repeats
@@ -131,7 +147,8 @@ def _row(payload: Payload, out: Path, mbps: float, repeats: int) -> Row:
             shape = stack.enter_context(namespaces(mbps * 1e6))
             host, server, client = shape.bind, shape.server, shape.client
         else:
-            host, server, client = "127.0.0.1", (), ()
+            host = "127.0.0.1"
+            client, server = (("taskset", "-c", those) for those in cores) if cores else ((), ())
         flags = ("--insecure",) if mbps else ()
         ports = {"ours": stack.enter_context(serving(out, f"{host}:0", "--threads", "1", *flags, prefix=server))[0]}
         for name in ("socket", "graph") if mbps else ("socket", "graph", "xmlrpc"):
@@ -151,7 +168,8 @@ def _row(payload: Payload, out: Path, mbps: float, repeats: int) -> Row:
     times_s: dict[str, list[float]] = json.loads(done.stdout)
     medians = {name: statistics.median(taken) for name, taken in times_s.items()}
     late = {name: statistics.quantiles(taken, n=20)[-1] for name, taken in times_s.items()}
-    return Row(payload.what, mbps, nbytes, count, wire_s, medians, late)
+    link = f"{mbps:g} Mbps" if mbps else "loopback, cores of their own" if cores else "loopback"
+    return Row(payload.what, link, mbps, nbytes, count, wire_s, medians, late)
 
 
 @contextmanager
