@@ -87,7 +87,7 @@ class Server:
         self.metrics.connected(len(self.connections))
 
     def take_memory(self, connection: Connection, nbytes: int) -> bool:
-        """Take memory for a body; False where there is too little: the connection is told once there may be enough."""
+        """Take memory for a body, once answers that are out gave theirs back; False: the connection is told once there may be enough."""
         self._answers.settle()
         if nbytes <= self.free_bytes:
             self.free_bytes -= nbytes

@@ -7,10 +7,40 @@ import socket
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
+from autosplitc.runtime.connection import Connection, Reply
+from autosplitc.runtime.frames import Header
 from autosplitc.runtime.sender import Sender
 
+if TYPE_CHECKING:
+    from autosplitc.runtime.answers import Cancellable
+
 LENGTH_BYTES = 4
+
+
+class Quiet:
+    """A host whose clients never ask."""
+
+    max_request_bytes = 1
+    handshake_s = body_s = write_s = 10.0
+    slowest_bytes_per_s = 1.0
+    max_in_flight = 1
+
+    def opened(self, connection: Connection) -> None: ...
+
+    def closed(self, connection: Connection) -> None: ...
+
+    def take_memory(self, connection: Connection, nbytes: int) -> bool:
+        raise AssertionError(connection, nbytes)
+
+    def give_memory(self, nbytes: int) -> None: ...
+
+    def welcome(self, fields: dict[str, Any]) -> dict[str, Any]:
+        raise AssertionError(fields)
+
+    def answer(self, header: Header, body: memoryview, reply: Reply) -> Cancellable | None:
+        raise AssertionError(header, body, reply)
 
 
 def framed(author: int, number: int, size: int) -> list[bytes]:
@@ -124,3 +154,26 @@ def test_a_connection_that_is_gone_leaves_the_frame_to_the_loop() -> None:
         transport.abort()
 
     asyncio.run(run())
+
+
+def test_what_the_system_did_not_take_yet_goes_out_before_the_goodbye() -> None:
+    """A connection that closes while a frame is halfway out, and the event loop was not told of its rest yet."""
+
+    async def run() -> bytes:
+        near, far = socket.socketpair()
+        near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        for end in (near, far):
+            end.setblocking(False)
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(lambda: Connection(Quiet()), sock=near)
+        assert connection.send_now(framed(0, 1, 300_000))
+        assert connection.owes
+        connection.close()
+        assert not connection.send_now(framed(0, 2, 5))
+        came = bytearray()
+        while piece := await loop.sock_recv(far, 1 << 16):
+            came.extend(piece)
+        far.close()
+        return bytes(came)
+
+    assert unframed(asyncio.run(run())) == [(0, 1)]
